@@ -1,0 +1,44 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+
+/** Most bytes of metadata in one frame: a header block is parsed by the broker and by every reader. */
+export const MAX_METADATA_BYTES: number = 16 * 1024;
+
+const EMPTY = "";
+
+/**
+ * Encodes headers, and where there are any trailers, as the value of `wb-meta`: never as header names of the bus, where
+ * names such as `Nats-Msg-Id` act on the broker. Answers `""` when there is nothing to say.
+ *
+ * @throws {ConnectError} `resource_exhausted` past {@linkcode MAX_METADATA_BYTES}
+ */
+export function encodeMetadata(header: Headers | undefined, trailer?: Headers): string {
+  const headers = header === undefined ? [] : [...header];
+  const trailers = trailer === undefined ? [] : [...trailer];
+  if (headers.length === 0 && trailers.length === 0) return EMPTY;
+  const value = JSON.stringify(trailers.length === 0 ? [headers] : [headers, trailers]);
+  if (value.length > MAX_METADATA_BYTES) {
+    throw new ConnectError(
+      `Cannot send metadata: it takes ${value.length} bytes, more than the limit of ${MAX_METADATA_BYTES}`,
+      Code.ResourceExhausted,
+    );
+  }
+  return value;
+}
+
+/** Headers and trailers as they came; garbage counts as none. */
+export interface Metadata {
+  readonly header: Headers;
+  readonly trailer: Headers;
+}
+
+/** Reads the value of `wb-meta`. */
+export function decodeMetadata(value: string | undefined): Metadata {
+  if (value === undefined || value === EMPTY) return { header: new Headers(), trailer: new Headers() };
+  try {
+    const parsed: unknown = JSON.parse(value);
+    const [header, trailer] = Array.isArray(parsed) ? parsed : [];
+    return { header: new Headers(header ?? []), trailer: new Headers(trailer ?? []) };
+  } catch {
+    return { header: new Headers(), trailer: new Headers() };
+  }
+}

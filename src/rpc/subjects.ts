@@ -1,0 +1,77 @@
+import { checkNamespace, escapeName } from "./names.ts";
+
+/** Stands in a queue subject for "no version asked for"; the stream rewrites it to the default one. */
+export const DEFAULT_VERSION_TOKEN = "=";
+
+/**
+ * The subjects of one namespace. Every name is escaped here and nowhere else; callers, calls and instances are tokens
+ * already (hexadecimal ids).
+ */
+export class Subjects {
+  /** The namespace itself. */
+  readonly namespace: string;
+  readonly #root: string;
+
+  /** @throws {ConnectError} `invalid_argument` for a namespace outside `a-z`, `0-9`, `_`, `-` */
+  constructor(namespace: string) {
+    this.namespace = checkNamespace(namespace);
+    this.#root = `wb.${namespace}`;
+  }
+
+  /** Where durable requests are stored: one stream per operator. Priority 0 is the lowest. */
+  queue(operator: string, version: string | undefined, priority: number): string {
+    return `${this.#root}.q.${escapeName(operator)}.${versionToken(version)}.${priority}`;
+  }
+  /** All queue subjects of an operator: what its stream captures. Nobody else subscribes to it. */
+  queueAll(operator: string): string {
+    return `${this.#root}.q.${escapeName(operator)}.*.*`;
+  }
+  /** Direct requests: a queue group of all instances. */
+  direct(operator: string, version: string | undefined): string {
+    return `${this.#root}.s.${escapeName(operator)}.${versionToken(version)}`;
+  }
+  /** Requests for one instance. */
+  directed(operator: string, instance: string): string {
+    return `${this.#root}.i.${escapeName(operator)}.${instance}`;
+  }
+  /** The caller's later frames, for the instance that has the call. */
+  control(operator: string, instance: string): string {
+    return `${this.#root}.c.${escapeName(operator)}.${instance}`;
+  }
+  /** Cancels and status probes of calls that any instance may hold, or none yet. */
+  everyInstance(operator: string): string {
+    return `${this.#root}.x.${escapeName(operator)}`;
+  }
+  /** Everything sent to one caller, without the trailing `>`. */
+  answers(caller: string): string {
+    return `${this.#root}.r.${caller}.`;
+  }
+  /** The answers to one call. */
+  answer(caller: string, call: string): string {
+    return `${this.#root}.r.${caller}.${call}`;
+  }
+  /** Wakes the workers of an operator with priorities when a request was stored. */
+  wake(operator: string, version: string): string {
+    return `${this.#root}.w.${escapeName(operator)}.${versionToken(version)}.*`;
+  }
+  /** Requests that were given up. */
+  deadLetters(operator: string): string {
+    return `${this.#root}.dl.${escapeName(operator)}`;
+  }
+  /** One node's tensor service. */
+  node(node: string): string {
+    return `${this.#root}.n.${node}`;
+  }
+  /** The stream behind {@linkcode queueAll}. `+` occurs in no token, so no two operators share a name. */
+  queueStream(operator: string): string {
+    return `wb+${this.namespace}+q+${escapeName(operator)}`;
+  }
+  /** The stream of all dead letters of the namespace. */
+  deadLetterStream(): string {
+    return `wb+${this.namespace}+dl`;
+  }
+}
+
+function versionToken(version: string | undefined): string {
+  return version === undefined || version === "" ? DEFAULT_VERSION_TOKEN : escapeName(version);
+}
