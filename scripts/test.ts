@@ -1,0 +1,50 @@
+/**
+ * Runs every test on every runtime.
+ *
+ *     npm test -- [--runtime bun|deno|node]… [PART OF A FILE NAME]…
+ *
+ * @module
+ */
+import { globSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { runTests, type RuntimeResult } from "./lib/run-tests.ts";
+import { runsOn, testRuntimes } from "./lib/test-runtimes.ts";
+
+/** A whole suite on one runtime; what it starts is killed after that. */
+const runtimeTimeoutMs = 600_000;
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { runtime: { type: "string", multiple: true } } });
+const runtimes = testRuntimes.filter(({ name }) => values.runtime?.includes(name) ?? true);
+const files = globSync("test/**/*.test.ts").sort()
+  .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)));
+
+const env: Record<string, string> = process.stdout.isTTY ? {} : { NO_COLOR: "1" };
+const done: RuntimeResult[] = [];
+for (const runtime of runtimes) {
+  const own = files.filter((file) => runsOn(file, runtime.name));
+  if (own.length === 0) continue;
+  console.log(`\n── ${runtime.name}: ${own.length} files ──`);
+  done.push(await runTests(runtime, own, { env, timeoutMs: runtimeTimeoutMs }));
+}
+
+const all = done.flatMap(({ runtime, results }) => results.map((result) => ({ runtime, ...result })));
+const count = (outcome: string, runtime?: string) =>
+  all.filter((result) => result.outcome === outcome && (runtime ?? result.runtime) === result.runtime).length;
+
+console.log("");
+for (const { runtime } of done) {
+  console.log(
+    `${runtime}: ${count("passed", runtime)} passed, ${count("failed", runtime)} failed, ${count("skipped", runtime)} skipped`,
+  );
+}
+for (const { runtime, name, message } of all.filter(({ outcome }) => outcome === "failed")) {
+  console.log(`failed on ${runtime}: ${name}${message === undefined ? "" : `: ${message}`}`);
+}
+const skipped = Map.groupBy(all.filter(({ outcome }) => outcome === "skipped"), ({ name }) => name);
+for (const [name, on] of skipped) {
+  const [, what, reason] = /^(.*) \(skipped: (.*)\)$/s.exec(name) ?? [undefined, name, "no reason given"];
+  console.log(`skipped on ${on.map(({ runtime }) => runtime).join(", ")}: ${what}: ${reason}`);
+}
+if (all.length === 0) console.log(`No test ran: nothing in test/ fits ${JSON.stringify(positionals)}`);
+console.log(`${count("passed")} passed, ${count("failed")} failed`);
+process.exit(count("failed") > 0 || count("passed") === 0 ? 1 : 0);
