@@ -47,7 +47,8 @@ export function runCommand(command: string, args: string[], options: RunOptions 
     const child = spawn(command, args, {
       cwd,
       detached: true,
-      env: { ...process.env, ...env },
+      // Captured output is shown later or searched; Deno 2.9 colours it even where it goes to no terminal.
+      env: { ...process.env, ...(capture ? { NO_COLOR: "1" } : {}), ...env },
       stdio: ["ignore", capture ? "pipe" : "inherit", capture ? "pipe" : "inherit"],
     });
     running.add(child);

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { readJunit, type Report, type TestResult } from "./junit.ts";
 import { type Ended, runCommand } from "./run-command.ts";
+import { withTempFolder } from "./temp-folder.ts";
 import type { TestRuntime } from "./test-runtimes.ts";
 
 /** What became of the tests on one runtime. */
@@ -28,18 +28,15 @@ function unreported(runtime: TestRuntime, files: readonly string[], report: Repo
 }
 
 /** Runs test files on one runtime, with its own output passed on. */
-export async function runTests(
+export function runTests(
   runtime: TestRuntime,
   files: readonly string[],
   options: { env: Record<string, string>; timeoutMs: number },
 ): Promise<RuntimeResult> {
-  const folder = await mkdtemp(join(tmpdir(), "waybill-test-"));
-  try {
+  return withTempFolder(async (folder) => {
     const path = join(folder, "report.xml");
     const ended = await runCommand(runtime.name, runtime.arguments(files, path), options);
     const report = readJunit(await readFile(path, "utf8").catch(() => ""));
     return { runtime: runtime.name, results: [...report.results, ...unreported(runtime, files, report, ended)] };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }

@@ -1,0 +1,68 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Ended, runCommand } from "./run-command.ts";
+import { withTempFolder } from "./temp-folder.ts";
+
+/** One thing that has to hold. */
+export interface CheckStep {
+  readonly name: string;
+  /** Does it; anything but code 0 is a failure, explained by the output. */
+  run(): Promise<Pick<Ended, "code" | "output">>;
+}
+
+/** What the wire looked like when it was last agreed on; `npm run check -- --update-baseline` writes it. */
+export const baseline = "proto/baseline.binpb";
+
+function command(name: string, file: string, ...args: string[]): CheckStep {
+  return { name, run: () => runCommand(file, args, { capture: true }) };
+}
+
+/** The parts of package.json and deno.json that have to agree. */
+interface Manifest {
+  readonly version: string;
+  readonly exports?: Readonly<Record<string, unknown>>;
+}
+
+async function manifest(path: string): Promise<Manifest> {
+  return JSON.parse(await readFile(path, "utf8"));
+}
+
+/** Files of the public entry points. */
+export async function entryPoints(): Promise<string[]> {
+  return Object.values((await manifest("deno.json")).exports ?? {}).filter((path) => typeof path === "string");
+}
+
+async function manifestsAgree(): Promise<Pick<Ended, "code" | "output">> {
+  const [npm, deno] = await Promise.all([manifest("package.json"), manifest("deno.json")]);
+  const names = ({ exports = {} }: Manifest) =>
+    Object.keys(exports).filter((name) => name !== "./package.json").sort().join(" ");
+  const faults = [
+    ...npm.version === deno.version ? [] : [`version: package.json has "${npm.version}", deno.json has "${deno.version}"`],
+    ...names(npm) === names(deno) ? [] : [`exports: package.json has "${names(npm)}", deno.json has "${names(deno)}"`],
+  ];
+  return { code: faults.length === 0 ? 0 : 1, output: faults.join("\n") };
+}
+
+/** Whether gen/ is what the generator makes of proto/ now. */
+function generatedAgrees(): Promise<Ended> {
+  return withTempFolder(async (folder) => {
+    const made = await runCommand("buf", ["generate", "--output", folder], { capture: true });
+    if (made.code !== 0) return made;
+    return runCommand("git", ["diff", "--no-index", "--stat", "gen", join(folder, "gen")], { capture: true });
+  });
+}
+
+/** Everything that is checked beside the tests. */
+export const checkSteps: readonly CheckStep[] = [
+  command("format (deno fmt)", "deno", "fmt", "--check"),
+  command("lint (deno lint)", "deno", "lint"),
+  command("types (tsc)", "tsc"),
+  command("protocol style (buf lint)", "buf", "lint"),
+  command("protocol compatibility (buf breaking)", "buf", "breaking", "--against", baseline),
+  { name: "generated code is current (npm run gen)", run: generatedAgrees },
+  {
+    name: "API documentation (deno doc --lint)",
+    run: async () => runCommand("deno", ["doc", "--lint", ...await entryPoints()], { capture: true }),
+  },
+  { name: "package.json and deno.json agree", run: manifestsAgree },
+];
