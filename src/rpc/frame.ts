@@ -3,7 +3,7 @@
  * in this order; its payload is the encoded protobuf message, or Connect's error JSON. User metadata travels in `wb-meta`.
  *
  * ```
- * from a caller:    1 request proto <caller> <call> <seq> <timeoutMs> <items> <bytes> <base> <method>
+ * from a caller:    1 request proto <caller> <call> <seq> <timeoutMs> <items> <bytes> <base> <once> <method>
  * from an instance: 1 response proto <instance> <attempt> <seq> <word>
  * ```
  *
@@ -47,6 +47,8 @@ export interface CallerFrame {
   readonly creditBytes: number;
   /** Added to delivery counts, so that attempts still rise after a delegation. */
   readonly base: number;
+  /** At most once: the request is acknowledged before it is executed, and lost with its worker. */
+  readonly once: boolean;
   /** `package.Service/Method`, of frames that open a call. */
   readonly method: string;
 }
@@ -67,7 +69,7 @@ export interface AnswerFrame {
 /** The value of the `wb` header for a caller's frame. */
 export function encodeCallerFrame(frame: CallerFrame): string {
   return `${PROTOCOL_VERSION} ${frame.kind} ${frame.codec} ${frame.caller} ${frame.call} ${frame.seq} ${frame.timeoutMs} ` +
-    `${frame.creditItems} ${frame.creditBytes} ${frame.base} ${frame.method || "-"}`;
+    `${frame.creditItems} ${frame.creditBytes} ${frame.base} ${frame.once ? 1 : 0} ${frame.method || "-"}`;
 }
 
 /** The value of the `wb` header for an instance's frame. */
@@ -89,17 +91,17 @@ export function decodeCallerFrame(value: string | undefined): CallerFrame | "ver
   if (fields[0] !== PROTOCOL_VERSION) return /^\d{1,4}$/.test(fields[0] ?? "") ? "version" : undefined;
   const kind = member(CALLER_KINDS, fields[1]);
   const codec = member(CODECS, fields[2]);
-  const [caller, call, method] = [fields[3], fields[4], fields[10]];
+  const [caller, call, method] = [fields[3], fields[4], fields[11]];
   const seq = whole(fields[5]);
   const timeoutMs = whole(fields[6]);
   const creditItems = whole(fields[7]);
   const creditBytes = whole(fields[8]);
   const base = whole(fields[9]);
   if (
-    fields.length !== 11 || kind === undefined || codec === undefined || !isId(caller) || !isId(call) ||
+    fields.length !== 12 || kind === undefined || codec === undefined || !isId(caller) || !isId(call) ||
     method === undefined || seq < 0 || timeoutMs < 0 || creditItems < 0 || creditBytes < 0 || base < 0
   ) return undefined;
-  return { kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base, method };
+  return { kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base, once: fields[10] === "1", method };
 }
 
 /** The caller and call that a frame of another version names, so that it can be told; ids keep their places in all versions. */

@@ -1,0 +1,171 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import type { Bus, BusMessage, BusSubscription } from "../bus/bus.ts";
+import { type Logger, silentLogger } from "../bus/logger.ts";
+import { ByteWindow } from "./byte-window.ts";
+import { decodeAnswerFrame, FRAME_HEADER } from "./frame.ts";
+import { isId, randomId } from "./ids.ts";
+import type { PendingCall } from "./pending-call.ts";
+import { Subjects } from "./subjects.ts";
+
+/** How a caller behaves. */
+export interface CallerOptions {
+  /** The deployment's namespace. */
+  namespace: string;
+  /** This caller's id, one subject token; answers come to `wb.<namespace>.r.<id>.>`. Default: random. */
+  callerId?: string;
+  /** How long a request may find nobody to take it. Default 5,000 ms. */
+  operatorWaitMs?: number;
+  /** Silence after which a stored call's status is asked for the first time. Default 2,000 ms. */
+  probeMs?: number;
+  /** Most bytes that calls have on their way, both ways together. Default 16 MiB. */
+  windowBytes?: number;
+  /** Whether an operator is declared; `undefined` when that cannot be told. Default: cannot tell. */
+  isDeclared?: (operator: string) => Promise<boolean | undefined>;
+  /** Default: silent. */
+  logger?: Logger;
+}
+
+/**
+ * The calling half of a connection: one wildcard subscription for all answers, one table of open calls, one timer for all of
+ * their deadlines.
+ */
+export class Caller implements AsyncDisposable {
+  readonly bus: Bus;
+  readonly id: string;
+  readonly subjects: Subjects;
+  readonly operatorWaitMs: number;
+  readonly probeMs: number;
+  readonly window: ByteWindow;
+  readonly logger: Logger;
+  /** Asks discovery. */
+  isDeclared: (operator: string) => Promise<boolean | undefined>;
+  /** Most bytes on their way; streams share it. */
+  readonly windowBytes: number;
+  /** Streams that are open. */
+  streams = 0;
+  readonly #calls = new Map<string, PendingCall>();
+  readonly #inbox: BusSubscription;
+  readonly #prefix: string;
+  readonly #offStatus: () => void;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #closed = false;
+
+  constructor(bus: Bus, options: CallerOptions) {
+    this.bus = bus;
+    this.id = checkedId(options.callerId ?? randomId());
+    this.subjects = new Subjects(options.namespace);
+    this.operatorWaitMs = options.operatorWaitMs ?? 5_000;
+    this.probeMs = options.probeMs ?? 2_000;
+    this.windowBytes = options.windowBytes ?? 16 * 1024 * 1024;
+    this.window = new ByteWindow(this.windowBytes);
+    this.isDeclared = options.isDeclared ?? (() => Promise.resolve(undefined));
+    this.logger = options.logger ?? silentLogger;
+    this.#prefix = this.subjects.answers(this.id);
+    this.#inbox = bus.subscribe(`${this.#prefix}>`, (message) => this.#onMessage(message));
+    this.#offStatus = bus.onStatus((status) => {
+      if (status.type === "reconnect") this.#onReconnect();
+    });
+    void bus.closed.then((cause) => this.#failAll(`the connection is closed${cause ? `: ${cause.message}` : ""}`));
+  }
+
+  /** Calls that have not ended. */
+  get openCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** Monotonic milliseconds. */
+  now(): number {
+    return performance.now();
+  }
+
+  /** The subject of a call's answers. */
+  answerSubject(call: string): string {
+    return this.#prefix + call;
+  }
+
+  /** Takes a call into the table and publishes its request. Throws what publishing throws. */
+  open(call: PendingCall): void {
+    if (this.#closed) throw new ConnectError("Cannot call: the client is closed", Code.Unavailable);
+    this.#calls.set(call.id, call);
+    try {
+      call.open();
+    } catch (error) {
+      this.#calls.delete(call.id);
+      throw error;
+    }
+    this.wakeBy(call.wakeAt);
+  }
+
+  /** Drops an ended call. */
+  forget(call: PendingCall): void {
+    this.#calls.delete(call.id);
+  }
+
+  /** Makes sure that calls are looked at by then. */
+  wakeBy(at: number): void {
+    if (at >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    this.#timer = setTimeout(() => this.#wake(), Math.max(0, Math.min(at - this.now(), 60_000)));
+  }
+
+  /** Fails what is open with `canceled` and stops listening; the connection stays open. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#failAll("the client was closed", Code.Canceled, true);
+    this.#offStatus();
+    this.#inbox.unsubscribe();
+    if (this.bus.connected) await this.bus.flush().catch(() => {});
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #onMessage(message: BusMessage): void {
+    const call = this.#calls.get(message.subject.slice(this.#prefix.length));
+    if (call === undefined) return;
+    if (message.status !== undefined) return call.onMessage(message, undefined);
+    const header = message.header(FRAME_HEADER);
+    if (header === undefined) return call.onMessage(message, undefined);
+    const frame = decodeAnswerFrame(header);
+    if (frame === undefined) this.logger.warn("Dropped a broken frame", { subject: message.subject });
+    else call.onMessage(message, frame);
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    const now = this.now();
+    let next = Infinity;
+    for (const call of this.#calls.values()) {
+      if (call.wakeAt <= now) call.onWake(now);
+      if (!call.done) next = Math.min(next, call.wakeAt);
+    }
+    if (next !== Infinity) this.wakeBy(Math.max(next, now + 5));
+  }
+
+  #onReconnect(): void {
+    const now = this.now();
+    for (const call of this.#calls.values()) call.onReconnect(now);
+    this.wakeBy(now + 250);
+  }
+
+  #failAll(why: string, code: Code = Code.Unavailable, tell = false): void {
+    for (const call of [...this.#calls.values()]) {
+      call.fail(new ConnectError(`The call ended without an answer: ${why}`, code), tell);
+    }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+function checkedId(id: string): string {
+  if (isId(id)) return id;
+  throw new ConnectError(
+    `Cannot use "${id}" as a caller id: it wants 1 to 64 characters of a-z, A-Z, 0-9, "_" and "-"`,
+    Code.InvalidArgument,
+  );
+}

@@ -1,0 +1,31 @@
+import { type ContextKey, createContextKey } from "@connectrpc/connect";
+import type { CallerFrame } from "./frame.ts";
+
+/** How a request came to this instance, and what it owes the broker. */
+export interface Delivery {
+  /** Deliveries so far, from 1; direct requests are always the first. */
+  readonly attempt: number;
+  /** When the caller stops waiting, on the `performance.now()` clock; `Infinity` for never. */
+  readonly deadlineAt: number;
+  /** Where in-progress beats go; `undefined` when nothing is stored. */
+  readonly progressSubject: string | undefined;
+  /** Tells the broker that the request is dealt with. */
+  acknowledge(): void;
+  /** The same, and waits until the broker has taken it: from then on it never delivers the request again. */
+  confirm(): Promise<void>;
+  /** Called once, when the handler has returned: the slot is free. */
+  settled(): void;
+}
+
+/** What a handler may want to know about its call beside Connect's context. */
+export interface CallInfo {
+  readonly frame: CallerFrame;
+  readonly delivery: Delivery;
+  /** Hands the request on: nothing is answered from here, `moved` tells the caller where it went. */
+  delegate?: (operatorToken: string, storedSeq: number) => void;
+}
+
+/** Carries {@linkcode CallInfo} in Connect's context values. */
+export const callInfo: ContextKey<CallInfo | undefined> = createContextKey<CallInfo | undefined>(undefined, {
+  description: "Waybill call info",
+});

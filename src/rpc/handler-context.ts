@@ -1,0 +1,81 @@
+import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { decodeMetadata } from "./metadata.ts";
+
+/** What a context is made from. */
+export interface LazyContextInit {
+  readonly method: DescMethod;
+  readonly url: string;
+  /** Value of the request's `wb-meta`. */
+  readonly metadata: string | undefined;
+  /** On the `performance.now()` clock; `Infinity` for none. */
+  readonly deadlineAt: number;
+}
+
+/**
+ * A Connect handler context that builds headers, values and its abort signal when a handler first asks for them: made
+ * eagerly they cost more than the rest of a small call.
+ */
+export class LazyHandlerContext implements HandlerContext {
+  readonly requestMethod = "POST";
+  readonly protocolName = "waybill";
+  readonly #init: LazyContextInit;
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
+  #requestHeader: Headers | undefined;
+  #responseHeader: Headers | undefined;
+  #responseTrailer: Headers | undefined;
+  #values: ContextValues | undefined;
+
+  constructor(init: LazyContextInit) {
+    this.#init = init;
+  }
+
+  get method(): DescMethod {
+    return this.#init.method;
+  }
+  get service(): DescService {
+    return this.#init.method.parent;
+  }
+  get url(): string {
+    return this.#init.url;
+  }
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+  get requestHeader(): Headers {
+    return this.#requestHeader ??= decodeMetadata(this.#init.metadata).header;
+  }
+  get responseHeader(): Headers {
+    return this.#responseHeader ??= new Headers();
+  }
+  get responseTrailer(): Headers {
+    return this.#responseTrailer ??= new Headers();
+  }
+  get values(): ContextValues {
+    return this.#values ??= createContextValues();
+  }
+  readonly timeoutMs = (): number | undefined => {
+    return this.#init.deadlineAt === Infinity ? undefined : Math.max(0, this.#init.deadlineAt - performance.now());
+  };
+
+  /** Headers that the handler has set; `undefined` when it never asked for them. */
+  get sentHeader(): Headers | undefined {
+    return this.#responseHeader;
+  }
+  /** Trailers that the handler has set; `undefined` when it never asked for them. */
+  get sentTrailer(): Headers | undefined {
+    return this.#responseTrailer;
+  }
+
+  /** Fires the signal, as Connect does on cancel, on the deadline and at the end of every call. */
+  abort(reason: unknown): void {
+    if (this.#aborted !== undefined) return;
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+}

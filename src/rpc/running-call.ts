@@ -1,0 +1,233 @@
+import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor, type MethodImplSpec } from "@connectrpc/connect";
+import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import type { CallServer } from "./call-server.ts";
+import { decodeMessage, encodeMessage } from "./codec.ts";
+import { Credit } from "./credit.ts";
+import { callInfo, type Delivery } from "./delivery.ts";
+import { encodeError, fault } from "./error.ts";
+import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame } from "./frame.ts";
+import { LazyHandlerContext } from "./handler-context.ts";
+import { encodeMetadata } from "./metadata.ts";
+
+const EMPTY = new Uint8Array(0);
+/** Room for the frame's own headers beside a payload. */
+const HEADER_ROOM_BYTES = 512;
+/** Timers cannot run longer (2^31 - 1 ms). */
+const MAX_TIMER_MS = 0x7fffffff;
+
+/**
+ * A call as the instance that has it sees it:
+ *
+ * - running: the handler is at work, beats are sent. Its return, its error, a cancel, the deadline and the shutdown each lead
+ *   to `answered`, the first one wins.
+ * - answered: the final frame is out (or nobody wanted one) and the broker told; nothing more is sent. A handler that
+ *   ignores its signal still holds its slot.
+ * - settled: the handler has returned, the slot is free.
+ */
+export class RunningCall {
+  readonly key: string;
+  readonly frame: CallerFrame;
+  readonly #server: CallServer;
+  readonly #delivery: Delivery;
+  readonly #attempt: number;
+  readonly #context: LazyHandlerContext;
+  readonly #credit: Credit;
+  #interrupt: ((error: ConnectError) => void) | undefined;
+  #beat = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #answered = false;
+  #sent = 0;
+
+  constructor(server: CallServer, spec: MethodImplSpec, frame: CallerFrame, metadata: string | undefined, delivery: Delivery) {
+    this.key = `${frame.caller}.${frame.call}`;
+    this.frame = frame;
+    this.#server = server;
+    this.#delivery = delivery;
+    this.#attempt = frame.base + delivery.attempt;
+    this.#credit = new Credit(frame.creditItems, frame.creditBytes);
+    const url = `bus:${frame.method}`;
+    this.#context = new LazyHandlerContext({ method: spec.method, url, metadata, deadlineAt: delivery.deadlineAt });
+  }
+
+  /** Runs the handler to its end. Never rejects. */
+  async run(spec: MethodImplSpec, payload: Uint8Array, interceptors: Interceptor[]): Promise<void> {
+    this.#start();
+    try {
+      if (this.frame.once) this.#acknowledge();
+      const message = decodeMessage(this.frame.codec, spec.method.input, payload);
+      this.#provideInfo();
+      if (spec.kind === "unary") await this.#runUnary(spec, message, interceptors);
+      else if (spec.kind === "server_streaming") await this.#runStream(spec, message, interceptors);
+      else throw new ConnectError(`Cannot serve ${this.frame.method}: ${spec.kind} is not carried`, Code.Unimplemented);
+    } catch (error) {
+      this.abort(ConnectError.from(error, Code.Unknown));
+    } finally {
+      this.#end();
+      this.#delivery.settled();
+    }
+  }
+
+  /** Ends the call with an error: a cancel, its deadline, a lost caller, the shutdown, or what the handler threw. */
+  abort(error: ConnectError): void {
+    if (this.#answered) return;
+    try {
+      this.#answer("error", encodeError(error), encodeMetadata(this.#errorMetadata(error)));
+    } catch (cause) {
+      // Details or metadata past the broker's limit: the code and the message still fit.
+      this.#server.logger.warn("Cannot send an error whole", { method: this.frame.method, cause: String(cause) });
+      if (!this.#answered) {
+        this.#answer("error", encodeError(new ConnectError(error.rawMessage.slice(0, 4096), error.code)), "");
+      }
+    }
+    this.#interrupt?.(error);
+    this.#context.abort(error);
+  }
+
+  /** A frame that the caller sent later. */
+  onFrame(frame: CallerFrame): void {
+    if (frame.kind === "credit") this.#credit.grant(frame.creditItems, frame.creditBytes);
+    else if (frame.kind === "cancel") this.abort(new ConnectError("The call was canceled by its caller", Code.Canceled));
+    else if (frame.kind === "probe") this.#server.publishAnswer(this.frame, this.#header("heartbeat", 0, "running"), EMPTY);
+  }
+
+  #start(): void {
+    const { frame } = this;
+    const answerSubject = frame.kind === "post" ? undefined : this.#server.answerSubject(frame);
+    const header = this.#header("heartbeat", 0, "running");
+    this.#beat = this.#server.beats.start({ answerSubject, header, progressSubject: this.#delivery.progressSubject }, () => {
+      this.abort(new ConnectError("The caller is gone", Code.Canceled));
+    });
+    const { deadlineAt } = this.#delivery;
+    if (deadlineAt !== Infinity) this.#armDeadline(deadlineAt);
+  }
+
+  #armDeadline(deadlineAt: number): void {
+    this.#timer = setTimeout(() => {
+      const left = deadlineAt - performance.now();
+      if (left > 1) return this.#armDeadline(deadlineAt);
+      this.abort(new ConnectError(`The deadline of ${this.frame.timeoutMs} ms has passed`, Code.DeadlineExceeded));
+    }, Math.min(MAX_TIMER_MS, Math.max(0, deadlineAt - performance.now())));
+  }
+
+  #provideInfo(): void {
+    const delegate = (token: string, storedSeq: number) => {
+      if (this.#answered) return;
+      this.#answered = true;
+      this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, token), EMPTY);
+      this.#acknowledge();
+    };
+    this.#server.provide(this.#context, callInfo, { frame: this.frame, delivery: this.#delivery, delegate });
+  }
+
+  async #runUnary(
+    spec: MethodImplSpec & { kind: "unary" },
+    message: MessageShape<DescMessage>,
+    interceptors: Interceptor[],
+  ): Promise<void> {
+    const output = interceptors.length === 0
+      ? await spec.impl(message, this.#context)
+      : await invokeUnaryImplementation(spec, this.#context, message, interceptors);
+    if (this.#answered) return;
+    const payload = this.#encode(spec.method.output, output);
+    this.#answer("response", payload, encodeMetadata(this.#context.sentHeader, this.#context.sentTrailer));
+  }
+
+  async #runStream(
+    spec: MethodImplSpec & { kind: "server_streaming" },
+    message: MessageShape<DescMessage>,
+    interceptors: Interceptor[],
+  ): Promise<void> {
+    const outputs = interceptors.length === 0
+      ? spec.impl(message, this.#context)
+      : transformInvokeImplementation(spec, this.#context, interceptors)(once(message));
+    const iterator = outputs[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        const result = await this.#interruptible(iterator.next());
+        if (this.#answered) return;
+        if (this.#sent === 0) await this.#commit();
+        if (result.done) break;
+        const payload = this.#encode(spec.method.output, result.value);
+        const credit = this.#credit.wait();
+        if (credit !== undefined) await this.#interruptible(credit);
+        this.#send("item", ++this.#sent, payload, this.#sent === 1 ? encodeMetadata(this.#context.sentHeader) : "");
+        this.#credit.sent(payload.length);
+      }
+      const header = this.#sent === 0 ? this.#context.sentHeader : undefined;
+      this.#answer("end", EMPTY, encodeMetadata(header, this.#context.sentTrailer));
+    } catch (error) {
+      this.abort(ConnectError.from(error, Code.Unknown));
+    } finally {
+      // A generator that waits for something that never comes must not hold this up: it has its signal.
+      if (this.#answered) await Promise.resolve(iterator.return?.()).catch(() => {});
+    }
+  }
+
+  /** Before the first frame of many: once a part of the answer is out, the broker must never deliver the request again. */
+  async #commit(): Promise<void> {
+    await this.#interruptible(this.#delivery.confirm());
+    this.#server.beats.acknowledged(this.#beat);
+  }
+
+  /** Rejects as soon as the call is aborted. One promise per wait: racing a long-lived one would keep every wait alive. */
+  #interruptible<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#interrupt = reject;
+      work.then(resolve, reject);
+    });
+  }
+
+  #encode(type: DescMessage, output: MessageInitShape<DescMessage>): Uint8Array {
+    const payload = encodeMessage(this.frame.codec, type, create(type, output));
+    const limit = this.#server.bus.maxPayloadBytes - HEADER_ROOM_BYTES;
+    if (payload.length <= limit) return payload;
+    throw fault(
+      `Cannot answer ${this.frame.method}: the message takes ${payload.length} bytes, more than the broker's ${limit}; answer by reference`,
+      Code.ResourceExhausted,
+      { reason: "MESSAGE_TOO_LARGE", instance: this.#server.instance },
+    );
+  }
+
+  #answer(kind: Extract<AnswerFrameKind, "response" | "error" | "end">, payload: Uint8Array, metadata: string): void {
+    if (this.#answered) return;
+    this.#answered = true;
+    if (this.frame.kind !== "post") {
+      const sent = this.#send(kind, kind === "end" ? this.#sent + 1 : this.#sent, payload, metadata);
+      this.#server.finals.keep(this.key, sent);
+    }
+    if (!this.frame.once && this.#sent === 0) this.#acknowledge();
+  }
+
+  #send(kind: AnswerFrameKind, seq: number, payload: Uint8Array, metadata: string) {
+    return this.#server.publishAnswer(this.frame, this.#header(kind, seq), payload, metadata);
+  }
+
+  #header(kind: AnswerFrameKind, seq: number, word?: string): string {
+    return encodeAnswerFrame(kind, this.frame.codec, this.#server.instance, this.#attempt, seq, word);
+  }
+
+  #acknowledge(): void {
+    this.#delivery.acknowledge();
+    this.#server.beats.acknowledged(this.#beat);
+  }
+
+  #errorMetadata(error: ConnectError): Headers | undefined {
+    const { sentHeader, sentTrailer } = this.#context;
+    const headers = new Headers(sentHeader);
+    for (const more of [sentTrailer, error.metadata]) more?.forEach((value, name) => headers.append(name, value));
+    return headers;
+  }
+
+  #end(): void {
+    this.#server.beats.stop(this.#beat);
+    clearTimeout(this.#timer);
+    // Connect fires the signal at the end of every call, so that what hangs on it is let go.
+    this.#context.abort(new ConnectError("The call has ended", Code.Canceled));
+    this.#server.settled(this);
+  }
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value;
+}

@@ -1,0 +1,264 @@
+import {
+  create,
+  type DescMessage,
+  type DescMethod,
+  type DescMethodStreaming,
+  type DescMethodUnary,
+  type DescService,
+  type MessageInitShape,
+  type MessageShape,
+} from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ContextKey,
+  type ContextValues,
+  createContextKey,
+  createContextValues,
+  type Interceptor,
+  type StreamResponse,
+  type Transport,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
+import type { Caller } from "./caller.ts";
+import { decodeMessage, encodeMessage } from "./codec.ts";
+import { encodeMetadata, type Metadata } from "./metadata.ts";
+import type { CallRequest } from "./pending-call.ts";
+import type { Route } from "./route.ts";
+import { firstCredit, StreamCall } from "./stream-call.ts";
+import { callPost, callUnary, type RawAnswer } from "./unary-call.ts";
+
+/** What a call over the bus can be told beside Connect's own call options. */
+export interface BusCallOptions {
+  /** A second request with the same key is dropped by the broker, within two minutes. Costs a third of the rate. */
+  idempotencyKey?: string;
+  /** Running it twice is harmless. Default: what the method's `idempotency_level` says. */
+  idempotent?: boolean;
+}
+
+/** Carries {@linkcode BusCallOptions} in Connect's context values. */
+export const busCallOptions: ContextKey<BusCallOptions> = createContextKey<BusCallOptions>({}, {
+  description: "Waybill call options",
+});
+
+/** How to make a transport. */
+export interface BusTransportOptions {
+  /** The calling half of a connection. */
+  caller: Caller;
+  /** Where requests go. */
+  route: Route;
+  /** Connect interceptors, the first one outermost. Calls without any are cheaper. */
+  interceptors?: Interceptor[];
+  /** Deadline of calls that name none. Default: none. */
+  defaultTimeoutMs?: number;
+}
+
+/** A Connect transport whose wire is a subject: for `createClient` of any service, and for operators. */
+export class BusTransport implements Transport {
+  readonly #caller: Caller;
+  readonly #route: Route;
+  readonly #interceptors: Interceptor[];
+  readonly #defaultTimeoutMs: number | undefined;
+
+  constructor(options: BusTransportOptions) {
+    this.#caller = options.caller;
+    this.#route = options.route;
+    this.#interceptors = options.interceptors ?? [];
+    this.#defaultTimeoutMs = options.defaultTimeoutMs;
+  }
+
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O>> {
+    const deadlineMs = timeoutMs ?? this.#defaultTimeoutMs;
+    const send = async (headers: Headers | undefined, message: MessageShape<I>, abort: AbortSignal | undefined) => {
+      const request = this.#request(method, headers, message, deadlineMs, contextValues);
+      return new BusUnaryResponse(method, await callUnary(this.#caller, request, abort));
+    };
+    if (this.#interceptors.length === 0) {
+      const headers = header === undefined ? undefined : new Headers(header);
+      return send(headers, create(method.input, input), signal);
+    }
+    return runUnaryCall<I, O>({
+      interceptors: this.#interceptors,
+      signal,
+      timeoutMs: deadlineMs,
+      req: { ...this.#common(method, header, contextValues), stream: false, method, message: create(method.input, input) },
+      next: (req) => send(req.header, req.message, req.signal),
+    });
+  }
+
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O>> {
+    const deadlineMs = timeoutMs ?? this.#defaultTimeoutMs;
+    const send = async (headers: Headers | undefined, messages: AsyncIterable<MessageInitShape<I>>, abort?: AbortSignal) => {
+      if (method.methodKind !== "server_streaming") {
+        throw new ConnectError(
+          `Cannot call ${method.parent.typeName}/${method.name}: the bus carries unary calls and server streams, not ${method.methodKind}`,
+          Code.Unimplemented,
+        );
+      }
+      const message = create(method.input, await only(messages));
+      const request = this.#request(method, headers, message, deadlineMs, contextValues);
+      const call = new StreamCall(this.#caller, { ...request, ...firstCredit(this.#caller) }, abort).start();
+      return new BusStreamResponse(method, call, await call.metadata);
+    };
+    if (this.#interceptors.length === 0) {
+      return send(header === undefined ? undefined : new Headers(header), input, signal);
+    }
+    return runStreamingCall<I, O>({
+      interceptors: this.#interceptors,
+      signal,
+      timeoutMs: deadlineMs,
+      req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
+      next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
+    });
+  }
+
+  /** Sends a request of a unary method that nobody answers. Resolves once it is stored, or accepted by an instance. */
+  post<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    options: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues } = {},
+  ): Promise<void> {
+    const headers = options.header === undefined ? undefined : new Headers(options.header);
+    const message = create(method.input, input);
+    const request = this.#request(method, headers, message, options.timeoutMs, options.contextValues);
+    return callPost(this.#caller, { ...request, kind: "post" }, options.signal);
+  }
+
+  #request<I extends DescMessage>(
+    method: DescMethod & { input: I },
+    headers: Headers | undefined,
+    message: MessageShape<I>,
+    timeoutMs: number | undefined,
+    contextValues: ContextValues | undefined,
+  ): CallRequest {
+    const options = contextValues?.get(busCallOptions);
+    return {
+      route: this.#route,
+      kind: "request",
+      method: methodPath(method),
+      payload: encodeMessage("proto", method.input, message),
+      metadata: encodeMetadata(headers),
+      timeoutMs,
+      idempotencyKey: options?.idempotencyKey,
+      idempotent: options?.idempotent ?? method.idempotency !== 0,
+      creditItems: 0,
+      creditBytes: 0,
+    };
+  }
+
+  #common(method: DescMethod, header: HeadersInit | undefined, contextValues: ContextValues | undefined) {
+    return {
+      service: method.parent,
+      requestMethod: "POST",
+      url: `bus:${this.#route.subject}/${methodPath(method)}`,
+      header: new Headers(header),
+      contextValues: contextValues ?? createContextValues(),
+    };
+  }
+}
+
+const paths = new WeakMap<DescMethod, string>();
+
+/** `package.Service/Method`, as frames name it. */
+export function methodPath(method: DescMethod): string {
+  let path = paths.get(method);
+  if (path === undefined) paths.set(method, path = `${method.parent.typeName}/${method.name}`);
+  return path;
+}
+
+/** A unary answer; headers and trailers are parsed when first read. */
+export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
+  readonly stream = false as const;
+  readonly method: DescMethodUnary<I, O>;
+  readonly message: MessageShape<O>;
+  readonly #answer: RawAnswer;
+  #metadata: Metadata | undefined;
+
+  constructor(method: DescMethodUnary<I, O>, answer: RawAnswer) {
+    this.method = method;
+    this.#answer = answer;
+    this.message = decodeMessage(answer.frame.codec, method.output, answer.payload);
+  }
+
+  get service(): DescService {
+    return this.method.parent;
+  }
+  get header(): Headers {
+    return (this.#metadata ??= this.#answer.metadata()).header;
+  }
+  get trailer(): Headers {
+    return (this.#metadata ??= this.#answer.metadata()).trailer;
+  }
+  /** The instance that answered. */
+  get instance(): string {
+    return this.#answer.frame.instance;
+  }
+  /** Which execution of the request it was, from 1. */
+  get attempt(): number {
+    return this.#answer.frame.attempt;
+  }
+}
+
+/** A stream of answers. Leaving its loop early cancels the call. */
+export class BusStreamResponse<I extends DescMessage, O extends DescMessage> implements StreamResponse<I, O> {
+  readonly stream = true as const;
+  readonly method: DescMethodStreaming<I, O>;
+  readonly header: Headers;
+  readonly message: AsyncIterable<MessageShape<O>>;
+  readonly #call: StreamCall;
+  #instance = "";
+
+  constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata) {
+    this.method = method;
+    this.#call = call;
+    this.header = metadata.header;
+    this.message = this.#messages();
+  }
+
+  get service(): DescService {
+    return this.method.parent;
+  }
+  get trailer(): Headers {
+    return this.#call.trailer;
+  }
+  /** The instance that answers; empty before the first message. */
+  get instance(): string {
+    return this.#instance;
+  }
+
+  async *#messages(): AsyncGenerator<MessageShape<O>> {
+    for await (const { frame, payload } of this.#call) {
+      this.#instance = frame.instance;
+      yield decodeMessage(frame.codec, this.method.output, payload);
+    }
+  }
+}
+
+async function only<T>(messages: AsyncIterable<T>): Promise<T> {
+  let found: { value: T } | undefined;
+  for await (const value of messages) {
+    if (found !== undefined) {
+      throw new ConnectError("Cannot call a server stream with more than one request message", Code.InvalidArgument);
+    }
+    found = { value };
+  }
+  if (found === undefined) {
+    throw new ConnectError("Cannot call a server stream without a request message", Code.InvalidArgument);
+  }
+  return found.value;
+}
