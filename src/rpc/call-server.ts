@@ -125,6 +125,11 @@ export class CallServer {
     this.publishAnswer(frame, header, encodeError(error));
   }
 
+  /** Tells a caller who fires and forgets that its direct request was taken. */
+  acceptPost(frame: CallerFrame): void {
+    this.publishAnswer(frame, encodeAnswerFrame("response", frame.codec, this.instance, frame.base + 1, 0), EMPTY);
+  }
+
   /** Reports the state of a call that is not running here: `queued` or `unknown`. */
   report(frame: CallerFrame, word: "queued" | "unknown"): void {
     this.publishAnswer(frame, encodeAnswerFrame("heartbeat", frame.codec, this.instance, 0, 0, word), EMPTY);

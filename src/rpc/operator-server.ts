@@ -1,0 +1,207 @@
+import { Code } from "@connectrpc/connect";
+import type { OperatorDeclaration } from "../../gen/waybill/v1/discovery_pb.ts";
+import type { BusMessage, BusSubscription } from "../bus/bus.ts";
+import type { CallServer, Methods } from "./call-server.ts";
+import type { Delivery } from "./delivery.ts";
+import { fault } from "./error.ts";
+import type { CallerFrame } from "./frame.ts";
+import { directDelivery } from "./serve.ts";
+import { Slots } from "./slots.ts";
+import type { Pull, RequestStore, StoredRequest } from "./queue/request-store.ts";
+
+/** An operator version that an instance serves. */
+export interface OperatorOptions {
+  /** What the deployment declared about the operator. */
+  declaration: OperatorDeclaration;
+  version: string;
+  /** Requests that run at once, however they came. */
+  maxInflight: number;
+  methods: Methods;
+}
+
+/** A request that waits here for a slot: a direct one took the slot that it was pulled for. */
+interface Held {
+  readonly frame: CallerFrame;
+  readonly request: StoredRequest;
+  readonly beat: number;
+}
+
+/** Serves one version of an operator: queued, direct and directed requests over one set of slots. */
+export class OperatorServer {
+  readonly #server: CallServer;
+  readonly #store: RequestStore;
+  readonly #options: OperatorOptions;
+  readonly #slots: Slots;
+  readonly #held: Held[] = [];
+  #requests: BusSubscription[] = [];
+  #later: BusSubscription[] = [];
+  #pull: Pull | undefined;
+
+  constructor(server: CallServer, store: RequestStore, options: OperatorOptions) {
+    this.#server = server;
+    this.#store = store;
+    this.#options = options;
+    this.#slots = new Slots(options.maxInflight, () => this.#onFree());
+  }
+
+  /** Requests that run now. */
+  get inflight(): number {
+    return this.#slots.used;
+  }
+
+  /** Begins to take requests. The queue was declared before. */
+  start(): void {
+    const { declaration, version } = this.#options;
+    const { bus, subjects, instance } = this.#server;
+    const { name } = declaration;
+    const direct = (message: BusMessage) => this.#onDirect(message);
+    this.#requests = [
+      bus.subscribe(subjects.direct(name, version), direct, { queue: "workers" }),
+      bus.subscribe(subjects.directed(name, instance), direct),
+    ];
+    if (version === declaration.defaultVersion) {
+      this.#requests.push(bus.subscribe(subjects.direct(name, undefined), direct, { queue: "workers" }));
+    }
+    this.#later = [
+      bus.subscribe(subjects.control(name, instance), (message) => this.#onLater(message, true)),
+      bus.subscribe(subjects.everyInstance(name), (message) => this.#onLater(message, false)),
+      bus.subscribe(subjects.everyInstance(name), (message) => void this.#onJanitor(message), { queue: "janitor" }),
+    ];
+    this.#pull = this.#store.open(declaration, version, {
+      free: () => this.#slots.free - this.#held.length,
+      deliver: (request) => this.#onQueued(request),
+    });
+    this.#pull.demand();
+  }
+
+  /** Takes no new requests; what was on its way here is still served. */
+  async stopTaking(): Promise<void> {
+    await Promise.all([this.#pull?.stop(), ...this.#requests.map((subscription) => subscription.drain())]);
+    this.#requests = [];
+  }
+
+  /** Stops listening altogether. */
+  close(): void {
+    for (const subscription of [...this.#requests, ...this.#later]) subscription.unsubscribe();
+  }
+
+  /** Requests that wait here for a slot. */
+  get held(): number {
+    return this.#held.length;
+  }
+
+  #onDirect(message: BusMessage): void {
+    const frame = this.#server.read(message);
+    if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) return;
+    if (this.#held.length === 0 && this.#slots.take()) {
+      this.#server.accept(frame, message, directDelivery(frame, () => this.#slots.release()), this.#options.methods);
+      // Accepted: whoever fires and forgets need not wait for the end.
+      if (frame.kind === "post") this.#server.acceptPost(frame);
+    } else {
+      const { name } = this.#options.declaration;
+      const text = `Cannot call operator "${name}" directly: all ${this.#slots.max} slots of the instance are taken`;
+      const facts = { reason: "BUSY", operator: name, instance: this.#server.instance, attempt: 1, retryDelayMs: 50 };
+      this.#server.reject(frame, fault(text, Code.ResourceExhausted, facts));
+    }
+  }
+
+  #onQueued(request: StoredRequest): void {
+    const frame = this.#server.read(request.message);
+    if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) {
+      return void this.#giveUp(request, "BROKEN_FRAME");
+    }
+    const { declaration } = this.#options;
+    const limit = declaration.maxAttempts || 3;
+    if (frame.timeoutMs !== 0 && request.ageMs >= frame.timeoutMs) {
+      const text = `Cannot run the request: its deadline of ${frame.timeoutMs} ms passed in the queue`;
+      this.#server.reject(
+        frame,
+        fault(text, Code.DeadlineExceeded, { reason: "EXPIRED", operator: declaration.name }),
+        request.deliveries,
+      );
+      if (frame.kind === "post") void this.#giveUp(request, "EXPIRED");
+      else request.acknowledge();
+    } else if (request.deliveries > limit) {
+      const text =
+        `Gave up the request to operator "${declaration.name}" after ${limit} attempts: its workers died or fell silent`;
+      const facts = { reason: "MAX_ATTEMPTS", operator: declaration.name, instance: this.#server.instance, attempt: limit };
+      void this.#giveUp(request, "MAX_ATTEMPTS").then((buried) => {
+        if (buried) this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
+      });
+    } else if (this.#slots.take()) this.#accept(frame, request);
+    else this.#hold(frame, request);
+  }
+
+  #accept(frame: CallerFrame, request: StoredRequest): void {
+    const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs - request.ageMs;
+    const delivery: Delivery = {
+      attempt: request.deliveries,
+      deadlineAt,
+      progressSubject: request.progressSubject,
+      acknowledge: () => request.acknowledge(),
+      confirm: () => request.confirm(),
+      settled: () => this.#slots.release(),
+    };
+    this.#server.accept(frame, request.message, delivery, this.#options.methods);
+  }
+
+  #hold(frame: CallerFrame, request: StoredRequest): void {
+    const { progressSubject } = request;
+    const beat = this.#server.beats.start({ answerSubject: undefined, header: "", progressSubject }, () => {});
+    this.#held.push({ frame, request, beat });
+  }
+
+  #onFree(): void {
+    // Through the same door again: what has waited here may have expired meanwhile.
+    while (this.#held.length > 0 && this.#slots.free > 0) {
+      const { request, beat } = this.#held.shift() as Held;
+      this.#server.beats.stop(beat);
+      this.#onQueued(request);
+    }
+    this.#pull?.demand();
+  }
+
+  async #giveUp(request: StoredRequest, reason: string): Promise<boolean> {
+    try {
+      await this.#store.bury(this.#options.declaration.name, request, reason);
+    } catch (error) {
+      // Not acknowledged: it is delivered again, and buried then.
+      this.#server.logger.error("Cannot store a dead letter", { reason, error: String(error) });
+      return false;
+    }
+    request.acknowledge();
+    return true;
+  }
+
+  #onLater(message: BusMessage, mine: boolean): void {
+    const frame = this.#server.read(message);
+    if (frame === undefined || this.#server.later(frame)) return;
+    const index = this.#held.findIndex(({ frame: { caller, call } }) => caller === frame.caller && call === frame.call);
+    if (frame.kind === "cancel") {
+      const [held] = index < 0 ? [] : this.#held.splice(index, 1);
+      if (held === undefined) return this.#server.tombstones.add(`${frame.caller}.${frame.call}`, frame.timeoutMs);
+      this.#server.beats.stop(held.beat);
+      held.request.acknowledge();
+    } else if (frame.kind === "probe") {
+      if (index >= 0) this.#server.report(frame, "queued");
+      else if (mine) this.#server.report(frame, "unknown");
+    }
+  }
+
+  /** One instance of all looks after what is still stored. */
+  async #onJanitor(message: BusMessage): Promise<void> {
+    const frame = this.#server.read(message);
+    if (frame === undefined || (frame.kind !== "cancel" && frame.kind !== "probe")) return;
+    const { name } = this.#options.declaration;
+    try {
+      if (frame.kind === "cancel") {
+        if (frame.seq > 0) await this.#store.remove(name, frame.seq, frame.caller, frame.call);
+      } else if (this.#server.find(frame) === undefined) {
+        const stored = frame.seq > 0 && await this.#store.has(name, frame.seq, frame.caller, frame.call);
+        this.#server.report(frame, stored ? "queued" : "unknown");
+      }
+    } catch (error) {
+      this.#server.logger.debug("Cannot look after a stored request", { error: String(error) });
+    }
+  }
+}

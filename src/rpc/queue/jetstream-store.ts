@@ -1,0 +1,215 @@
+import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
+import type { Bus, BusMessage } from "../../bus/bus.ts";
+import { type Logger, silentLogger } from "../../bus/logger.ts";
+import { decodeCallerFrame, FRAME_HEADER, META_HEADER } from "../frame.ts";
+import { randomId } from "../ids.ts";
+import { escapeName } from "../names.ts";
+import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
+import { parseAckSubject } from "./ack-subject.ts";
+import { BrokerClock } from "./broker-clock.ts";
+import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
+import { PriorityPuller } from "./priority-puller.ts";
+import { Puller } from "./puller.ts";
+import {
+  DEAD_REASON_HEADER,
+  DEAD_SUBJECT_HEADER,
+  type Pull,
+  type PullSink,
+  type RequestStore,
+  type StoredRequest,
+} from "./request-store.ts";
+
+/** Unacknowledged for this long, a request goes to another worker; beats come every second. */
+const ACK_WAIT_MS = 5_000;
+const CHECK_MS = 5_000;
+const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
+const MAX_DEAD_LETTERS = 100_000;
+const MAX_WAITING = 8_192;
+const ACK = new TextEncoder().encode("+ACK");
+
+/** Queues in the broker: one work-queue stream per operator, one durable consumer per version and priority. */
+export class JetStreamStore implements RequestStore {
+  readonly #bus: Bus;
+  readonly #subjects: Subjects;
+  readonly #inbox: string;
+  readonly #logger: Logger;
+  readonly #clock: BrokerClock;
+  readonly #pullers = new Set<Puller>();
+  readonly #offStatus: () => void;
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  /** @param instance whose answers subject also takes deliveries: `wb.<namespace>.r.<instance>.pull.<random>` */
+  constructor(bus: Bus, subjects: Subjects, instance: string, logger: Logger = silentLogger) {
+    this.#bus = bus;
+    this.#subjects = subjects;
+    this.#logger = logger;
+    this.#inbox = `${subjects.answers(instance)}pull.`;
+    this.#clock = new BrokerClock(bus, subjects.deadLetterStream());
+    this.#offStatus = bus.onStatus((status) => {
+      if (status.type === "reconnect") { for (const puller of this.#pullers) puller.reset(); }
+    });
+    this.#timer = setInterval(() => {
+      for (const puller of this.#pullers) puller.check();
+    }, CHECK_MS);
+  }
+
+  async declare(declaration: OperatorDeclaration): Promise<void> {
+    await ensureStream(this.#bus, {
+      name: this.#subjects.deadLetterStream(),
+      subjects: [`wb.${this.#subjects.namespace}.dl.*`],
+      retention: "limits",
+      storage: declaration.storage === "file" ? "file" : "memory",
+      max_age: nanos(DEAD_LETTER_AGE_MS),
+      max_msgs: MAX_DEAD_LETTERS,
+      discard: "old",
+    }).catch((error) => {
+      // One stream for all operators: its storage is that of the first who declared.
+      if (!isApiError(error, ApiErrorCode.streamNameInUse) && !/storage/i.test(String(error))) throw error;
+    });
+    const operator = escapeName(declaration.name);
+    const root = `wb.${this.#subjects.namespace}`;
+    const stream = this.#subjects.queueStream(declaration.name);
+    await ensureStream(this.#bus, {
+      name: stream,
+      subjects: [this.#subjects.queueAll(declaration.name)],
+      retention: "workqueue",
+      storage: declaration.storage === "file" ? "file" : "memory",
+      discard: "new",
+      max_msgs: declaration.maxQueuedMessages ? Number(declaration.maxQueuedMessages) : 100_000,
+      max_bytes: declaration.maxQueuedBytes ? Number(declaration.maxQueuedBytes) : 64 * 1024 * 1024,
+      max_age: nanos(declaration.maxQueuedAgeMs ? Number(declaration.maxQueuedAgeMs) : 24 * 3600 * 1000),
+      subject_transform: {
+        src: `${root}.q.${operator}.${DEFAULT_VERSION_TOKEN}.*`,
+        dest: `${root}.q.${operator}.${escapeName(declaration.defaultVersion)}.{{wildcard(1)}}`,
+      },
+      ...(declaration.priorities > 1
+        ? {
+          republish: {
+            src: `${root}.q.${operator}.*.*`,
+            dest: `${root}.w.${operator}.{{wildcard(1)}}.{{wildcard(2)}}`,
+            headers_only: true,
+          },
+        }
+        : {}),
+    });
+    await Promise.all(
+      declaration.versions.flatMap((version) =>
+        priorities(declaration).map((priority) =>
+          callApi(this.#bus, `CONSUMER.CREATE.${stream}.${consumerName(version, priority)}`, {
+            stream_name: stream,
+            config: {
+              durable_name: consumerName(version, priority),
+              filter_subject: this.#subjects.queue(declaration.name, version, priority),
+              ack_policy: "explicit",
+              ack_wait: nanos(ACK_WAIT_MS),
+              max_deliver: -1,
+              max_ack_pending: -1,
+              max_waiting: MAX_WAITING,
+              deliver_policy: "all",
+              replay_policy: "instant",
+              mem_storage: declaration.storage !== "file",
+            },
+          })
+        )
+      ),
+    );
+    await this.#clock.measure();
+  }
+
+  open(declaration: OperatorDeclaration, version: string, sink: PullSink): Pull {
+    const stream = this.#subjects.queueStream(declaration.name);
+    const common = {
+      inbox: this.#inbox,
+      stream,
+      free: () => sink.free(),
+      deliver: (message: BusMessage) => {
+        const request = this.#stored(message);
+        if (request !== undefined) sink.deliver(request);
+      },
+      repair: () => this.declare(declaration),
+    };
+    if (declaration.priorities > 1) {
+      return new PriorityPuller(this.#bus, {
+        ...common,
+        wake: this.#subjects.wake(declaration.name, version),
+        consumers: priorities(declaration).map((priority) => consumerName(version, priority)).reverse(),
+      });
+    }
+    const puller = new Puller(this.#bus, { ...common, consumer: consumerName(version, 0) });
+    this.#pullers.add(puller);
+    return { demand: () => puller.demand(), stop: () => (this.#pullers.delete(puller), puller.stop()) };
+  }
+
+  async remove(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
+    if (!await this.has(operator, seq, caller, call)) return false;
+    try {
+      await callApi(this.#bus, `STREAM.MSG.DELETE.${this.#subjects.queueStream(operator)}`, { seq, no_erase: true });
+      return true;
+    } catch (error) {
+      this.#logger.debug("Did not remove a canceled request", { operator, seq, error: String(error) });
+      return false;
+    }
+  }
+
+  async has(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
+    try {
+      type Answer = { message: { hdrs?: string } };
+      const { message } = await callApi<Answer>(this.#bus, `STREAM.MSG.GET.${this.#subjects.queueStream(operator)}`, { seq });
+      const line = atob(message.hdrs ?? "").split("\r\n").find((header) => header.startsWith(`${FRAME_HEADER}:`));
+      const frame = decodeCallerFrame(line?.slice(FRAME_HEADER.length + 1).trim());
+      return typeof frame === "object" && frame.caller === caller && frame.call === call;
+    } catch (error) {
+      if (isApiError(error, ApiErrorCode.messageNotFound) || isApiError(error, ApiErrorCode.streamNotFound)) return false;
+      throw error;
+    }
+  }
+
+  async bury(operator: string, { message }: StoredRequest, reason: string): Promise<void> {
+    const headers: Record<string, string> = {
+      [DEAD_REASON_HEADER]: reason,
+      [DEAD_SUBJECT_HEADER]: message.subject,
+      "Nats-Msg-Id": randomId(),
+    };
+    for (const name of [FRAME_HEADER, META_HEADER]) {
+      const value = message.header(name);
+      if (value !== undefined) headers[name] = value;
+    }
+    await this.#bus.request(this.#subjects.deadLetters(operator), message.payload, { headers });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#offStatus();
+    await Promise.all([...this.#pullers].map((puller) => puller.stop()));
+  }
+
+  #stored(message: BusMessage): StoredRequest | undefined {
+    const subject = message.reply;
+    const facts = parseAckSubject(subject);
+    if (subject === undefined || facts === undefined) {
+      this.#logger.warn("Dropped a delivery that the broker did not make", { subject: message.subject });
+      return undefined;
+    }
+    const bus = this.#bus;
+    const clock = this.#clock;
+    return {
+      message,
+      seq: facts.seq,
+      deliveries: facts.deliveries,
+      get ageMs() {
+        return clock.nowMs() - facts.storedAtMs;
+      },
+      progressSubject: subject,
+      acknowledge: () => bus.publish(subject, ACK),
+      confirm: async () => void await bus.request(subject, ACK),
+    };
+  }
+}
+
+function priorities(declaration: OperatorDeclaration): number[] {
+  return Array.from({ length: Math.max(1, declaration.priorities) }, (_, priority) => priority);
+}
+
+function consumerName(version: string, priority: number): string {
+  return `v${escapeName(version)}-p${priority}`;
+}

@@ -1,0 +1,54 @@
+import type { BusMessage } from "../../bus/bus.ts";
+import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
+
+/** A request as it came out of the queue. */
+export interface StoredRequest {
+  readonly message: BusMessage;
+  /** Its number in the operator's queue. */
+  readonly seq: number;
+  /** How often it was handed to a worker, this time included. */
+  readonly deliveries: number;
+  /** Milliseconds since it was stored, on the broker's clock. */
+  readonly ageMs: number;
+  /** Where in-progress beats go; `undefined` when none are needed. */
+  readonly progressSubject: string | undefined;
+  /** Takes it out of the queue; does not wait for the broker. */
+  acknowledge(): void;
+  /** Takes it out of the queue and waits until the broker has done so. */
+  confirm(): Promise<void>;
+}
+
+/** Who takes requests. */
+export interface PullSink {
+  /** How many more requests may be handed over now. */
+  free(): number;
+  deliver(request: StoredRequest): void;
+}
+
+/** A worker's pull on one operator version. */
+export interface Pull {
+  /** Slots may have become free: asks for as many requests, once per turn of the loop. */
+  demand(): void;
+  /** Asks for no more; resolves once what was on its way has been delivered. */
+  stop(): Promise<void>;
+}
+
+/** Where queued requests are kept, and how workers and janitors get at them. */
+export interface RequestStore {
+  /** Makes the operator's queue, or brings it to this declaration. */
+  declare(declaration: OperatorDeclaration): Promise<void>;
+  /** Begins to pull. */
+  open(declaration: OperatorDeclaration, version: string, sink: PullSink): Pull;
+  /** Takes a canceled request out of the queue, after checking that it is that caller's. */
+  remove(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
+  /** Whether that caller's request is still stored. */
+  has(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
+  /** Puts a request that is given up into the dead letters; the caller acknowledges it then. */
+  bury(operator: string, request: StoredRequest, reason: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Header that says why a dead letter was given up. */
+export const DEAD_REASON_HEADER = "wb-dead-reason";
+/** Header that says which subject a dead letter came from. */
+export const DEAD_SUBJECT_HEADER = "wb-dead-subject";
