@@ -17,7 +17,8 @@ export function isRefusal(error: unknown): boolean {
 export function toBusError(error: unknown, action: string): ConnectError {
   if (error instanceof ConnectError) return error;
   const code = codeOf(error);
-  return new ConnectError(`Cannot ${action}: ${reasonOf(error, code)}`, code, undefined, undefined, error);
+  const reason = code === Code.Unauthenticated ? "the broker refuses these credentials" : reasonOf(error);
+  return new ConnectError(`Cannot ${action}: ${reason}`, code, undefined, undefined, error);
 }
 
 /** What a message larger than the broker's limit ends in, with both sizes. */
@@ -80,18 +81,25 @@ const codes: ReadonlyMap<string, Code> = new Map([
   ["InvalidArgumentError", Code.InvalidArgument],
 ]);
 
-function reasonOf(error: unknown, code: Code): string {
-  if (code === Code.Unauthenticated) return "the broker refuses these credentials";
-  const { message, code: kind } = fieldsOf(error);
-  return (message || kind || "the connection failed").replace(/\.$/, "");
+/** The client's own words; the older ones have the telling ones in a second error. */
+export function reasonOf(error: unknown): string {
+  const { message, code, chained } = fieldsOf(error);
+  const reason = (chained || message || code).replace(/^Error: |\.$/g, "");
+  // Node 24's websocket has no more to say of a refused connection than "TypeError".
+  return reason === "" || /^\w*Error$/.test(reason) ? "the connection failed" : reason;
 }
 
-function fieldsOf(error: unknown): { name: string; code: string; message: string; cause: unknown } {
-  const { name, code, message, cause } = (typeof error === "object" && error !== null ? error : {}) as Record<string, unknown>;
+function fieldsOf(error: unknown): { name: string; code: string; message: string; chained: string; cause: unknown } {
+  const { name, code, message, cause, chainedError } = (typeof error === "object" && error !== null ? error : {}) as Fields;
+  const chained = chainedError === undefined ? "" : fieldsOf(chainedError).message;
   return {
     name: typeof name === "string" ? name : "",
     code: typeof code === "string" ? code : "",
     message: typeof message === "string" ? message : typeof error === "string" ? error : "",
+    // `nats.ws` 1.30 makes an error of whatever the socket's event has, often nothing.
+    chained: chained === "undefined" || chained === "null" ? "" : chained,
     cause,
   };
 }
+
+type Fields = Record<"name" | "code" | "message" | "cause" | "chainedError", unknown>;

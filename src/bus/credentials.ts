@@ -1,0 +1,74 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { type BusOptions, refresh, type Refreshed } from "./options.ts";
+import type { BrokerUrl } from "./urls.ts";
+
+/** What a client sends to identify itself. */
+export type Identity =
+  | void
+  | { auth_token: string }
+  | { user: string; pass?: string }
+  | { nkey: string; sig: string }
+  | { jwt: string; nkey?: string; sig?: string };
+
+/** Answers the broker's challenge; asked at every dial. */
+export type Authenticator = (nonce?: string) => Identity;
+
+/** What a client's package makes authenticators with. */
+export interface AuthenticatorMakers {
+  /** Signs the challenge with a seed. */
+  nkeyAuthenticator(seed: Uint8Array): Authenticator;
+  /** Shows a JWT and signs the challenge with its seed. */
+  jwtAuthenticator(jwt: string, seed?: Uint8Array): Authenticator;
+  /** Reads both out of a creds file. */
+  credsAuthenticator(creds: Uint8Array): Authenticator;
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * The one way of authentication that the options and URLs give.
+ *
+ * @throws {ConnectError} `invalid_argument` when they give several, or half of one
+ */
+export function readCredentials(
+  options: BusOptions,
+  urls: readonly BrokerUrl[],
+): (makers: AuthenticatorMakers) => Authenticator {
+  const { token, user, password, nkeySeed, jwt, credentials } = { ...fromUrls(urls, options), ...given(options) };
+  const ways = Object.entries({ token, user, jwt, credentials, nkeySeed: jwt === undefined ? nkeySeed : undefined })
+    .filter(([, value]) => value !== undefined).map(([name]) => name);
+  if (ways.length > 1) throw optionError(`one way of authentication is wanted, got ${ways.join(" and ")}`);
+  if (password !== undefined && user === undefined) throw optionError("password needs user beside it");
+  const bytes = (value: Refreshed<string>) => encoder.encode(refresh(value));
+  return (makers) => (nonce) => {
+    if (token !== undefined) return { auth_token: refresh(token) };
+    if (user !== undefined) return { user: refresh(user), pass: password === undefined ? "" : refresh(password) };
+    if (credentials !== undefined) return makers.credsAuthenticator(bytes(credentials))(nonce);
+    const seed = nkeySeed === undefined ? undefined : bytes(nkeySeed);
+    if (jwt !== undefined) return makers.jwtAuthenticator(refresh(jwt), seed)(nonce);
+    return seed === undefined ? undefined : makers.nkeyAuthenticator(seed)(nonce);
+  };
+}
+
+type Credentials = Pick<BusOptions, "token" | "user" | "password" | "nkeySeed" | "jwt" | "credentials">;
+
+function given({ token, user, password, nkeySeed, jwt, credentials }: BusOptions): Credentials {
+  const all: Credentials = { token, user, password, nkeySeed, jwt, credentials };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+
+function fromUrls(urls: readonly BrokerUrl[], options: BusOptions): Credentials {
+  const [first, ...others] = urls.filter((url) => url.user !== "");
+  if (first === undefined) return {};
+  if (Object.keys(given(options)).length > 0) {
+    throw optionError("credentials are wanted in the URL or in the options, got both");
+  }
+  if (others.some((url) => url.user !== first.user || url.password !== first.password)) {
+    throw optionError("all URLs need the same credentials, got several");
+  }
+  return first.password === "" ? { token: first.user } : { user: first.user, password: first.password };
+}
+
+function optionError(rule: string): ConnectError {
+  return new ConnectError(`Cannot connect to the broker: ${rule}`, Code.InvalidArgument);
+}
