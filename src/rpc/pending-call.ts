@@ -58,6 +58,7 @@ export abstract class PendingCall {
   readonly #startedAt: number;
   readonly #deadlineAt: number;
   #heardAt: number;
+  #giveUpAt: number;
   #retryAt = Infinity;
   #retryMs = FIRST_RETRY_MS;
   #probeDelayMs: number;
@@ -70,6 +71,7 @@ export abstract class PendingCall {
     this.request = request;
     this.route = request.route;
     this.#startedAt = this.#heardAt = caller.now();
+    this.#giveUpAt = this.#startedAt + caller.operatorWaitMs;
     this.#deadlineAt = request.timeoutMs === undefined ? Infinity : this.#startedAt + request.timeoutMs;
     this.#probeDelayMs = caller.probeMs;
   }
@@ -77,10 +79,8 @@ export abstract class PendingCall {
   /** When {@linkcode onWake} wants to be called next, on the caller's clock. */
   get wakeAt(): number {
     let at: number;
-    if (this.#state === "opening") {
-      at = Math.min(this.#retryAt, this.#heardAt + ACK_WAIT_MS, this.#startedAt + this.caller.operatorWaitMs);
-      if (at <= this.caller.now()) at = this.caller.now() + ACK_WAIT_MS / 4;
-    } else at = this.#heardAt + (this.#state === "running" ? LOST_AFTER_MS : this.#probeDelayMs);
+    if (this.#state === "opening") at = Math.min(this.#retryAt, this.#heardAt + ACK_WAIT_MS, this.#giveUpAt);
+    else at = this.#heardAt + (this.#state === "running" ? LOST_AFTER_MS : this.#probeDelayMs);
     return Math.min(at, this.#unknownAt + UNKNOWN_GRACE_MS, this.#deadlineAt);
   }
 
@@ -228,8 +228,10 @@ export abstract class PendingCall {
   }
 
   #wakeOpening(now: number): void {
-    if (now >= this.#startedAt + this.caller.operatorWaitMs && (this.#nobody || this.#uncertain || this.route.stored)) {
-      this.#giveUp();
+    if (now >= this.#giveUpAt) {
+      this.#giveUpAt = Infinity;
+      // A direct request that nobody refused may run for as long as it likes; its heartbeats tell.
+      if (this.#nobody || this.#uncertain || this.route.stored) this.#giveUp();
     } else if (now >= this.#retryAt) this.#reopen();
     else if (now >= this.#heardAt + ACK_WAIT_MS) {
       this.#heardAt = now;
