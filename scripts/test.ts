@@ -7,6 +7,7 @@
  */
 import { globSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { locateBroker } from "../src/deployment/broker/locate.ts";
 import { runTests, type RuntimeResult } from "./lib/run-tests.ts";
 import { runsOn, testRuntimes } from "./lib/test-runtimes.ts";
 
@@ -18,7 +19,9 @@ const runtimes = testRuntimes.filter(({ name }) => values.runtime?.includes(name
 const files = globSync("test/**/*.test.ts").sort()
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)));
 
-const env: Record<string, string> = process.stdout.isTTY ? {} : { NO_COLOR: "1" };
+// Once for all of them: it may have to be built, and three runtimes must not do that at the same time.
+const broker = await locateBroker({ log: (line) => console.log(`broker: ${line}`) });
+const env: Record<string, string> = { NATS_SERVER_BIN: broker.path, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }) };
 const done: RuntimeResult[] = [];
 for (const runtime of runtimes) {
   const own = files.filter((file) => runsOn(file, runtime.name));
