@@ -65,7 +65,7 @@ export function checkTensors(
     const tensor = Object.hasOwn(tensors, name) ? tensors[name] : undefined;
     if (tensor === undefined) {
       if (spec.optional === true) continue;
-      throw invalidArgument(`Cannot use ${label}: tensor ${show(name)} must be given, got only ${names(tensors)}`);
+      throw invalidArgument(`Cannot use ${label}: tensor ${show(name)} must be given, got ${names(tensors)}`);
     }
     if (tensor.dtype === spec.dtype && shapeFits(spec.shape, tensor.shape)) continue;
     throw invalidArgument(
