@@ -52,7 +52,7 @@ export class PriorityPuller implements Pull {
   demand(): void {
     if (this.#stopped) return;
     this.#again = true;
-    this.#sweeping ??= this.#sweep().finally(() => this.#sweeping = undefined);
+    this.#sweeping ??= this.#sweep();
   }
 
   async stop(): Promise<void> {
@@ -63,6 +63,8 @@ export class PriorityPuller implements Pull {
   }
 
   async #sweep(): Promise<void> {
+    // `demand` notes this promise first; only then may the sweep end and clear it.
+    await undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
       for (let i = 0; i < this.#inboxes.length && this.#options.free() > 0 && this.#bus.connected; i++) {
@@ -70,6 +72,8 @@ export class PriorityPuller implements Pull {
         if (lost) await this.#options.repair().catch(() => {});
       }
     }
+    // In the same turn as the last look at `again`: a demand in between would find a sweep that no longer looks.
+    this.#sweeping = undefined;
   }
 
   /** Asks one consumer for up to `batch` requests; resolves once it has no more, with whether the request was lost. */
