@@ -86,6 +86,23 @@ describe("FP16", () => {
   });
 });
 
+describe("FP16 on a runtime without Float16Array", () => {
+  test("converts arrays to the same bits and back", () => {
+    const values = [0, -0, 1.5, -2.25, 1e-7, 7e4, -Infinity, 0.1, 2 ** -25, 65519.99];
+    const bits = encodeFp16(values);
+    const decoded = decodeFp16(ALL_BITS);
+    const saved = Object.getOwnPropertyDescriptor(globalThis, "Float16Array");
+    if (saved !== undefined) delete (globalThis as unknown as { Float16Array?: unknown }).Float16Array;
+    try {
+      expect(float16View(bits)).toBe(undefined);
+      expect([...encodeFp16(values)]).toEqual([...bits]);
+      expect([...decodeFp16(ALL_BITS)]).toEqual([...decoded]);
+    } finally {
+      if (saved !== undefined) Object.defineProperty(globalThis, "Float16Array", saved);
+    }
+  });
+});
+
 describe("BF16", () => {
   test("gives back the bits of each of its values", () => {
     for (const bits of ALL_BITS) {
