@@ -139,12 +139,14 @@ describe("a broker", () => {
     });
   });
 
-  test("ends when the process that started it is killed", async () => {
+  test("ends when the process that started it is killed, and leaves no files", async () => {
     const program = startProgram("test/fixtures/start-broker.ts");
-    const pid = Number((await program.waitFor(/broker (\d+)/, 50_000))[1]);
+    const [, number, dir = ""] = await program.waitFor(/broker (\d+) in (.*)\./, 50_000);
+    const pid = Number(number);
     expect(await isRunning(pid)).toBe(true);
     await program.kill("SIGKILL");
     await until("the broker has ended", async () => !await isRunning(pid));
+    await until("its folder is gone", () => stat(dir).then(() => false, () => true));
   });
 });
 

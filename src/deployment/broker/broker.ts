@@ -125,7 +125,8 @@ class NatsServer implements Broker {
       // In a process group of its own, so that Ctrl-C in a terminal lets us drain before the broker goes.
       const child = spawn(this.#binary, ["-c", configFile], { stdio: ["ignore", log, log], detached: true });
       this.#child = child;
-      const guard = child.pid === undefined ? undefined : guardProcess(child.pid);
+      const temporary = this.#options.dir === undefined ? this.dir : "";
+      const guard = child.pid === undefined ? undefined : guardProcess(child.pid, temporary);
       this.#guard = guard;
       this.#exited = new Promise((resolve) => {
         const end = (exit: BrokerExit) => {

@@ -6,17 +6,22 @@ export interface Guard {
   dismiss(): void;
 }
 
-// Reads from a pipe whose other end this process holds: a line means "dismissed", the end of the pipe means that we are gone, however
+// $1 is the process, $2 a folder or nothing. Reads from a pipe whose other end this process holds: a line means "dismissed", the end of the pipe means that we are gone, however
 // we went. Signals of the terminal are ignored, because a guard that dies of Ctrl-C guards nothing.
 const script = `trap "" INT TERM HUP
 if read -r _; then exit 0; fi
-kill -TERM "$1" 2>/dev/null || exit 0
-for _ in 1 2 3 4 5 6 7 8 9 10; do sleep 0.5; kill -0 "$1" 2>/dev/null || exit 0; done
-kill -KILL "$1" 2>/dev/null`;
+kill -TERM "$1" 2>/dev/null
+for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" 2>/dev/null || break; sleep 0.5; done
+kill -KILL "$1" 2>/dev/null
+if [ -n "$2" ]; then rm -rf -- "$2"; fi`;
 
-/** Ends a process (SIGTERM, then SIGKILL after 5 s) when this process is gone, even by SIGKILL. */
-export function guardProcess(pid: number): Guard {
-  const child = spawn("/bin/sh", ["-c", script, "waybill-guard", String(pid)], {
+/**
+ * Ends a process (SIGTERM, then SIGKILL after 5 s) when this process is gone, even by SIGKILL.
+ *
+ * @param folder removed after that
+ */
+export function guardProcess(pid: number, folder: string = ""): Guard {
+  const child = spawn("/bin/sh", ["-c", script, "waybill-guard", String(pid), folder], {
     stdio: ["pipe", "ignore", "ignore"],
     detached: true,
   });
