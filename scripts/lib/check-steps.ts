@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { version as own } from "../../src/cli/version.ts";
 import { type Ended, runCommand } from "./run-command.ts";
 import { withTempFolder } from "./temp-folder.ts";
 
@@ -38,6 +39,7 @@ async function manifestsAgree(): Promise<Pick<Ended, "code" | "output">> {
     Object.keys(exports).filter((name) => name !== "./package.json").sort().join(" ");
   const faults = [
     ...npm.version === deno.version ? [] : [`version: package.json has "${npm.version}", deno.json has "${deno.version}"`],
+    ...npm.version === own ? [] : [`version: package.json has "${npm.version}", src/cli/version.ts has "${own}"`],
     ...names(npm) === names(deno) ? [] : [`exports: package.json has "${names(npm)}", deno.json has "${names(deno)}"`],
   ];
   return { code: faults.length === 0 ? 0 : 1, output: faults.join("\n") };
@@ -64,5 +66,5 @@ export const checkSteps: readonly CheckStep[] = [
     name: "API documentation (deno doc --lint)",
     run: async () => runCommand("deno", ["doc", "--lint", ...await entryPoints()], { capture: true }),
   },
-  { name: "package.json and deno.json agree", run: manifestsAgree },
+  { name: "versions and entry points agree", run: manifestsAgree },
 ];

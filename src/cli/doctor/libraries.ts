@@ -1,0 +1,55 @@
+import { globSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { type Finding, firstFile, output, shellPath } from "./finding.ts";
+
+/** The path that the system's loader has for a library. */
+async function fromLoader(name: string): Promise<string[]> {
+  const cache = await output("ldconfig", "-p") ?? await output("/sbin/ldconfig", "-p") ?? "";
+  return cache.split("\n").filter((line) => line.trim().startsWith(name)).map((line) => line.split(" => ")[1] ?? "");
+}
+
+/** Where pip puts packages for the Python in PATH: wheels hold both libraries. */
+async function sitePackages(): Promise<string> {
+  return await output("python3", "-c", "import sysconfig; print(sysconfig.get_paths()['platlib'])") ?? "";
+}
+
+function libraryPath(name: string): string[] {
+  return (process.env.LD_LIBRARY_PATH ?? "").split(delimiter).filter((folder) => folder !== "").map((folder) =>
+    join(folder, name)
+  );
+}
+
+/** UCX, which moves tensors between machines. */
+export async function examineUcx(): Promise<Finding> {
+  const name = "libucp.so.0";
+  const found = await firstFile([
+    ...libraryPath(name),
+    ...await fromLoader(name),
+    ...["/usr/local/ucx/lib", "/opt/ucx/lib", "/opt/hpcx/ucx/lib", "/usr/lib/x86_64-linux-gnu"].map((folder) =>
+      join(folder, name)
+    ),
+    join(await sitePackages(), "libucx/lib", name),
+  ]);
+  const about = { name: "UCX", required: false };
+  if (found !== undefined) return { ...about, state: "ok", found };
+  const advice = "Needed to move tensors between machines: pip install libucx-cu12, or apt-get install libucx0";
+  return { ...about, state: "missing", found: `no ${name}`, advice };
+}
+
+/** Triton, in process or as a server. */
+export async function examineTriton(): Promise<Finding> {
+  const name = "libtritonserver.so";
+  const packages = await sitePackages();
+  const found = await firstFile([
+    ...libraryPath(name),
+    "/opt/tritonserver/lib/libtritonserver.so",
+    ...await fromLoader(name),
+    ...packages === "" ? [] : globSync(join(packages, "nvidia_pytriton.libs", "libtritonserver-*.so")),
+    "/opt/tritonserver/bin/tritonserver",
+    ...shellPath().map((folder) => join(folder, "tritonserver")),
+  ]);
+  const about = { name: "Triton", required: false };
+  if (found !== undefined) return { ...about, state: "ok", found };
+  const advice = "Optional, ONNX models run without it: NVIDIA's container, or pip install nvidia-pytriton==0.7.0";
+  return { ...about, state: "missing", found: `no ${name} and no tritonserver`, advice };
+}

@@ -1,0 +1,10 @@
+import { type CommandDef, defineCommand } from "citty";
+import { version } from "./version.ts";
+
+/** The command `waybill`. Its subcommands are loaded when they are run, so that one does not wait for the others' libraries. */
+export const waybill: CommandDef = defineCommand({
+  meta: { name: "waybill", version, description: "Call operators on GPU nodes from any JavaScript runtime" },
+  subCommands: {
+    doctor: () => import("./doctor.ts").then(({ doctor }) => doctor),
+  },
+});
