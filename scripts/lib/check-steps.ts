@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { version as own } from "../../src/cli/version.ts";
+import { missingPackages } from "./lock-file.ts";
 import { type Ended, runCommand } from "./run-command.ts";
 import { withTempFolder } from "./temp-folder.ts";
 
@@ -54,6 +55,13 @@ function generatedAgrees(): Promise<Ended> {
   });
 }
 
+/** Whether `npm ci` takes the lock file everywhere. */
+async function lockIsComplete(): Promise<Pick<Ended, "code" | "output">> {
+  const missing = Object.keys(missingPackages(JSON.parse(await readFile("package-lock.json", "utf8"))));
+  const output = `package-lock.json lacks ${missing.join(", ")}: run npm run lock`;
+  return missing.length === 0 ? { code: 0, output: "" } : { code: 1, output };
+}
+
 /** Everything that is checked beside the tests. */
 export const checkSteps: readonly CheckStep[] = [
   command("format (deno fmt)", "deno", "fmt", "--check"),
@@ -67,4 +75,5 @@ export const checkSteps: readonly CheckStep[] = [
     run: async () => runCommand("deno", ["doc", "--lint", ...await entryPoints()], { capture: true }),
   },
   { name: "versions and entry points agree", run: manifestsAgree },
+  { name: "lock file is complete (npm run lock)", run: lockIsComplete },
 ];
