@@ -29,7 +29,7 @@ export type WireParameters = Record<string, InferParameter>;
 
 /** KServe's own names, each with the option that sets it. */
 const RESERVED: Readonly<Record<string, string>> = {
-  sequence_id: "sequence.id",
+  sequence_id: "correlationId",
   sequence_start: "sequence.start",
   sequence_end: "sequence.end",
   priority: "priority",

@@ -125,6 +125,16 @@ export class Tensor<D extends DType = DType> {
     return this.#data;
   }
 
+  /** Itself: code that takes tensors from wherever they are need not ask whether this one came in a message or by reference. */
+  fetch(): Promise<this> {
+    return Promise.resolve(this);
+  }
+
+  /** Does nothing: these bytes are this process's own. Remote tensors give their lease back. */
+  release(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /**
    * The elements of a BYTES tensor as text, in an array of their own.
    *
