@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type BusOptions, refresh, type Refreshed } from "./options.ts";
+import { type BusOptions, refresh } from "./options.ts";
 import type { BrokerUrl } from "./urls.ts";
 
 /** What a client sends to identify itself. */
@@ -39,15 +39,29 @@ export function readCredentials(
     .filter(([, value]) => value !== undefined).map(([name]) => name);
   if (ways.length > 1) throw optionError(`one way of authentication is wanted, got ${ways.join(" and ")}`);
   if (password !== undefined && user === undefined) throw optionError("password needs user beside it");
-  const bytes = (value: Refreshed<string>) => encoder.encode(refresh(value));
   return (makers) => (nonce) => {
     if (token !== undefined) return { auth_token: refresh(token) };
     if (user !== undefined) return { user: refresh(user), pass: password === undefined ? "" : refresh(password) };
-    if (credentials !== undefined) return makers.credsAuthenticator(bytes(credentials))(nonce);
-    const seed = nkeySeed === undefined ? undefined : bytes(nkeySeed);
-    if (jwt !== undefined) return makers.jwtAuthenticator(refresh(jwt), seed)(nonce);
-    return seed === undefined ? undefined : makers.nkeyAuthenticator(seed)(nonce);
+    if (credentials !== undefined) {
+      const text = encoder.encode(refresh(credentials));
+      return sign("credentials needs the text of a .creds file", () => makers.credsAuthenticator(text)(nonce));
+    }
+    const seed = nkeySeed === undefined ? undefined : encoder.encode(refresh(nkeySeed));
+    const jwtText = jwt === undefined ? undefined : refresh(jwt);
+    return sign("nkeySeed needs the seed of a user's nkey", () => {
+      if (jwtText !== undefined) return makers.jwtAuthenticator(jwtText, seed)(nonce);
+      return seed === undefined ? undefined : makers.nkeyAuthenticator(seed)(nonce);
+    });
   };
+}
+
+/** The client's own words about a seed that is none quote from it. */
+function sign(rule: string, run: () => Identity): Identity {
+  try {
+    return run();
+  } catch {
+    throw new ConnectError(`Cannot authenticate to the broker: ${rule}, got something else`, Code.Unauthenticated);
+  }
 }
 
 type Credentials = Pick<BusOptions, "token" | "user" | "password" | "nkeySeed" | "jwt" | "credentials">;

@@ -94,7 +94,9 @@ export class DialControl {
         return authenticate(nonce);
       } catch (error) {
         const message = `Cannot authenticate to the broker: ${reasonOf(error)}`;
-        const failure = new ConnectError(message, Code.Unauthenticated, undefined, undefined, error);
+        const failure = error instanceof ConnectError
+          ? error
+          : new ConnectError(message, Code.Unauthenticated, undefined, undefined, error);
         // Thrown, it would end an established connection for good: without credentials the broker refuses, and we try again.
         if (!this.#established) throw failure;
         this.#logger.error("The credentials for the broker could not be read again", { error: failure });

@@ -48,6 +48,11 @@ export function subjectError(action: string, subject: string): ConnectError {
   );
 }
 
+/** What a handler that throws is reported as. */
+export function handlerError(thrown: unknown): ConnectError {
+  return new ConnectError("Cannot handle a message: the handler threw", Code.Internal, undefined, undefined, thrown);
+}
+
 /** `nats` 2.29 and `nats.ws` 1.30 put the kind of failure into `code`, @nats-io 3.4 into the class name. */
 function codeOf(error: unknown): Code {
   if (error instanceof ConnectError) return error.code;

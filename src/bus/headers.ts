@@ -12,7 +12,7 @@ const carriageReturn = 0x0d;
 const lineFeed = 0x0a;
 
 /** How many bytes headers take in a message: the broker counts them as payload. */
-export function headersByteLength(headers: BusHeaders): number {
+function headersByteLength(headers: BusHeaders): number {
   let size = preamble.length + 2;
   for (const name in headers) size += name.length + headers[name]!.length + 4;
   return size;

@@ -1,6 +1,6 @@
 import type { Bus, BusHeaders, BusMessage, BusRequestOptions, BusStatus, BusSubscription } from "./bus.ts";
-import { closedError, subjectError, tooLargeError } from "./errors.ts";
-import { headersByteLength } from "./headers.ts";
+import { closedError, handlerError, subjectError, tooLargeError } from "./errors.ts";
+import { HeaderEncoder } from "./headers.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { MemoryBroker, MemoryEnvelope, MemoryRoute } from "./memory-broker.ts";
 import { Requests } from "./requests.ts";
@@ -50,6 +50,7 @@ class MemoryConnection implements MemoryBus {
   readonly #logger: Logger;
   readonly #listeners: StatusListeners;
   readonly #requests: Requests;
+  readonly #encoder = new HeaderEncoder();
   readonly #subscriptions = new Set<MemorySubscription>();
   readonly #resolveClosed: (error: Error | undefined) => void;
   /** Counts outages: what was queued for delivery in an earlier one is lost. */
@@ -82,10 +83,12 @@ class MemoryConnection implements MemoryBus {
   publish(subject: string, payload: Uint8Array, options?: { headers?: BusHeaders; reply?: string }): void {
     if (this.#state === "closed") throw closedError(`publish to "${subject}"`);
     if (!isSubject(subject)) throw subjectError("publish", subject);
-    const headers = options?.headers;
-    const size = payload.length + (headers === undefined ? 0 : headersByteLength(headers));
+    const { headers, reply } = options ?? {};
+    if (reply !== undefined && !isSubject(reply)) throw subjectError("publish with the reply subject", reply);
+    // Encoded for its checks and its size alone.
+    const size = payload.length + (headers === undefined ? 0 : this.#encoder.encode(headers).bytes.length);
     if (size > this.maxPayloadBytes) throw tooLargeError(subject, size, this.maxPayloadBytes);
-    const envelope = { subject, payload, reply: options?.reply || undefined, headers, status: undefined };
+    const envelope = { subject, payload, reply, headers, status: undefined };
     if (this.#state === "down") this.#held.push(envelope);
     else this.#broker.send(envelope, this);
   }
@@ -93,7 +96,9 @@ class MemoryConnection implements MemoryBus {
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription {
     if (this.#state === "closed") throw closedError(`subscribe to "${subject}"`);
     if (!isSubject(subject)) throw subjectError("subscribe", subject);
-    const subscription = new MemorySubscription(this, subject, options?.queue || undefined, handler);
+    const { queue } = options ?? {};
+    if (queue !== undefined && !isSubject(queue)) throw subjectError("subscribe with the queue", queue);
+    const subscription = new MemorySubscription(this, subject, queue, handler);
     this.#subscriptions.add(subscription);
     this.#broker.add(subscription);
     return subscription;
@@ -182,6 +187,7 @@ class MemoryConnection implements MemoryBus {
         task();
       } catch (error) {
         this.#logger.error("A handler of the bus threw", { error });
+        this.#listeners.emit({ type: "error", error: handlerError(error) });
       }
     }
     this.#scheduled = false;

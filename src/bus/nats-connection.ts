@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Bus, BusHeaders, BusMessage, BusRequestOptions, BusStatus, BusSubscription } from "./bus.ts";
-import { closedError, subjectError, toBusError, tooLargeError } from "./errors.ts";
+import { closedError, handlerError, subjectError, toBusError, tooLargeError } from "./errors.ts";
 import { HeaderEncoder } from "./headers.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import { type NatsEvent, readEvent } from "./nats-events.ts";
@@ -106,7 +106,7 @@ export class NatsBus implements Bus {
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription {
     if (this.#ended) throw closedError(`subscribe to "${subject}"`);
     if (!isSubject(subject)) throw subjectError("subscribe", subject);
-    const queue = options?.queue || undefined;
+    const { queue } = options ?? {};
     if (queue !== undefined && !isSubject(queue)) throw subjectError("subscribe with the queue", queue);
     try {
       const inner = this.#nc.subscribe(subject, {
@@ -246,8 +246,7 @@ export class NatsBus implements Bus {
 
   #handlerThrew(subject: string, thrown: unknown): void {
     this.#logger.error("A handler of the bus threw", { subject, error: thrown });
-    const message = `Cannot handle a message to "${subject}": the handler threw`;
-    this.#listeners.emit({ type: "error", error: new ConnectError(message, Code.Internal, undefined, undefined, thrown) });
+    this.#listeners.emit({ type: "error", error: handlerError(thrown) });
   }
 
   #end(error: Error | undefined): void {
