@@ -1,4 +1,4 @@
-import { globSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { type Finding, firstFile, output, shellPath } from "./finding.ts";
 
@@ -39,12 +39,14 @@ export async function examineUcx(): Promise<Finding> {
 /** Triton, in process or as a server. */
 export async function examineTriton(): Promise<Finding> {
   const name = "libtritonserver.so";
-  const packages = await sitePackages();
+  // The wheel's build gives its copy of the library a name with a hash.
+  const wheel = join(await sitePackages(), "nvidia_pytriton.libs");
+  const bundled = await readdir(wheel).catch((): string[] => []);
   const found = await firstFile([
     ...libraryPath(name),
     "/opt/tritonserver/lib/libtritonserver.so",
     ...await fromLoader(name),
-    ...packages === "" ? [] : globSync(join(packages, "nvidia_pytriton.libs", "libtritonserver-*.so")),
+    ...bundled.filter((file) => /^libtritonserver-.*\.so$/.test(file)).map((file) => join(wheel, file)),
     "/opt/tritonserver/bin/tritonserver",
     ...shellPath().map((folder) => join(folder, "tritonserver")),
   ]);

@@ -30,7 +30,7 @@ export interface LocateOptions {
 }
 
 /** In the order in which they are asked. */
-export const brokerSources: readonly BrokerSource[] = [
+const brokerSources: readonly BrokerSource[] = [
   environmentSource,
   pathSource,
   cacheSource,
