@@ -60,7 +60,7 @@ export class Subjects {
   }
   /** One node's tensor service. */
   node(node: string): string {
-    return `${this.#root}.n.${node}`;
+    return `${this.#root}.n.${escapeName(node)}`;
   }
   /** The stream behind {@linkcode queueAll}. `+` occurs in no token, so no two operators share a name. */
   queueStream(operator: string): string {

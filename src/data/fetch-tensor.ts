@@ -1,0 +1,82 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { abortError, fault } from "../rpc/error.ts";
+import { capabilityDenied } from "../waybill/capability.ts";
+import type { Waybill } from "../waybill/descriptor.ts";
+import { type CallOptions, withDeadline } from "./deadline.ts";
+import type { AnyWay, WayHandler } from "./way-handler.ts";
+
+/** How to fetch. */
+export interface FetchOptions extends CallOptions {
+  /** Only these kinds of ways. Default: all that are usable. */
+  ways?: readonly AnyWay["kind"][];
+}
+
+/** Bytes, and how they came. */
+export interface FetchedBytes {
+  /** The bytes. By the way `local` they are the owner's memory: do not write to them. */
+  readonly bytes: Uint8Array;
+  /** The kind of way that was taken. */
+  readonly way: AnyWay["kind"];
+}
+
+/** Handlers by kind, and what is tried beside a descriptor's own ways. */
+export interface Routes {
+  readonly handlers: ReadonlyMap<AnyWay["kind"], WayHandler>;
+  /** Tried after the descriptor's own: the owner's node service, found by the node's name. */
+  readonly lastResort: ((waybill: Waybill) => AnyWay) | undefined;
+}
+
+/**
+ * Reads a range of a tensor by the first way that works: the same process, then the descriptor's ways in the owner's order, then
+ * the bus.
+ *
+ * @throws {ConnectError} `unavailable` with each way's reason when none works; `permission_denied` when an owner said so;
+ * `canceled` and `deadline_exceeded`
+ */
+export function fetchBytes(
+  routes: Routes,
+  waybill: Waybill,
+  range: { offset: number; length: number },
+  options: FetchOptions,
+): Promise<FetchedBytes> {
+  return withDeadline(`Cannot fetch ${waybill}`, options, async (signal) => {
+    const failures: string[] = [];
+    let denied = false;
+    for (const way of waysOf(routes, waybill)) {
+      if (options.ways !== undefined && !options.ways.includes(way.kind)) continue;
+      const handler = routes.handlers.get(way.kind);
+      const refusal = handler === undefined ? "not supported here" : handler.refusal(way, waybill);
+      if (handler === undefined || refusal !== undefined) {
+        // That it is not local goes without saying.
+        if (way.kind !== "local") failures.push(`${way.kind}: ${refusal}`);
+        continue;
+      }
+      try {
+        const bytes = await handler.read({ waybill, way, ...range, signal });
+        if (bytes.length === range.length) return { bytes, way: way.kind };
+        failures.push(`${way.kind}: ${range.length} bytes must come, got ${bytes.length}`);
+      } catch (error) {
+        if (signal?.aborted) throw abortError(signal);
+        denied ||= error instanceof ConnectError && error.code === Code.PermissionDenied;
+        failures.push(`${way.kind}: ${reasonOf(error)}`);
+      }
+    }
+    if (denied) throw capabilityDenied();
+    const reasons = failures.length === 0 ? "it names no way that may be used" : failures.join("; ");
+    throw fault(`Cannot fetch ${waybill}: ${reasons}`, Code.Unavailable, { reason: "NO_WAY" });
+  });
+}
+
+function waysOf({ lastResort }: Routes, waybill: Waybill): AnyWay[] {
+  const ways: AnyWay[] = [{ kind: "local" }, ...waybill.ways];
+  if (lastResort !== undefined && !waybill.ways.some(({ kind }) => kind === "bus")) ways.push(lastResort(waybill));
+  return ways;
+}
+
+/** Errors of runtimes say little themselves and hide the rest in their cause: `fetch failed`. */
+function reasonOf(error: unknown): string {
+  if (error instanceof ConnectError) return error.rawMessage;
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error.message || error.name}${cause}`.replace(/\.$/, "");
+}

@@ -1,0 +1,25 @@
+/**
+ * Tensors where they are: the store of a process, and the ways to fetch from other owners. What serves a store over HTTP is in
+ * `server.ts`, so that bundles for browsers stay without it.
+ *
+ * @module
+ */
+export { DataPlane } from "./data-plane.ts";
+export { nodeService, nodeServiceSpec } from "./node-service.ts";
+export { isRemoteTensor, RemoteTensor } from "./remote-tensor.ts";
+export { TensorStore } from "./store.ts";
+
+export type { DataPlaneOptions, FetchedTensor, PutTarget, PutTensorOptions } from "./data-plane.ts";
+export type { CallOptions } from "./deadline.ts";
+export type { FetchedBytes, FetchOptions } from "./fetch-tensor.ts";
+export type { NodeServiceOptions } from "./node-service.ts";
+export type { HttpTarget } from "./put-tensor.ts";
+export type {
+  PutOptions,
+  ShareOptions,
+  StoreDescription,
+  StoredTensor,
+  TensorProof,
+  TensorStoreOptions,
+} from "./store-types.ts";
+export type { AnyWay, LocalWay, ReadRequest, WayHandler } from "./way-handler.ts";
