@@ -32,7 +32,7 @@ export async function connectBus(urls: string | readonly string[], options: BusO
   const authenticate = readCredentials(options, parsed);
   checkNumbers(options);
   const groups = groupsOf(parsed, options);
-  const diallers = await Promise.all(groups.map((group) => load(group, options)));
+  const diallers: Dialler[] = [];
   const giveUpAt = performance.now() + (options.waitOnFirstConnectMs ?? 0);
   for (;;) {
     const result = await tryAll(groups, diallers, authenticate, options);
@@ -73,15 +73,17 @@ type Outcome = { bus: Bus } | { error: unknown };
 /** One round: every URL once, until one connects or refuses us. */
 async function tryAll(
   groups: readonly BrokerUrl[][],
-  diallers: readonly Dialler[],
+  diallers: Dialler[],
   authenticate: (makers: AuthenticatorMakers) => Authenticator,
   options: BusOptions,
 ): Promise<Outcome> {
   let last: Outcome = { error: undefined };
   for (const [index, group] of groups.entries()) {
+    // Only when its turn has come: a client that is not used is not loaded, and does not warn.
+    const dialler = diallers[index] ??= await load(group, options);
     for (const url of shuffled(group)) {
       try {
-        return { bus: await connectTo(url, group, diallers[index]!, new DialControl(options, authenticate), options) };
+        return { bus: await connectTo(url, group, dialler, new DialControl(options, authenticate), options) };
       } catch (error) {
         options.signal?.throwIfAborted();
         last = { error: withoutQuery(error, url) };

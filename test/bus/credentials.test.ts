@@ -99,21 +99,42 @@ describe("bus credentials", () => {
 
   test("functions are asked again at every reconnect, and one that throws does not end the connection", async () => {
     await withBroker({ users: [{ user: "ada", password: "s3cret" }] }, async (broker) => {
-      for (const url of urlsOf(broker)) {
-        let asked = 0;
-        const password = () => {
-          if (++asked === 2) throw new Error("The vault is closed");
-          return asked === 3 ? "wrong" : "s3cret";
-        };
-        await withBus(url, { user: "ada", password }, async (bus) => {
-          const seen = statuses(bus);
-          await broker.restart();
-          await eventually(() => seen.includes("reconnect"), "the right password was found");
-          expect(asked).toBe(4);
-          expect(seen.filter((type) => type !== "error")).toEqual(["disconnect", "reconnecting", "reconnect"]);
-          expect(seen.filter((type) => type === "error").length).toBeGreaterThan(0);
-        });
+      const opened = await Promise.all(
+        urlsOf(broker).map(async (url) => {
+          const calls = { asked: 0 };
+          const password = () => {
+            if (++calls.asked === 2) throw new Error("The vault is closed");
+            return calls.asked === 3 ? "wrong" : "s3cret";
+          };
+          const bus = await connectBus(url, { user: "ada", password });
+          return { bus, calls, seen: statuses(bus) };
+        }),
+      );
+      await broker.restart();
+      for (const { bus, calls, seen } of opened) {
+        await eventually(() => seen.includes("reconnect"), "the right password was found");
+        expect(calls.asked).toBe(4);
+        expect(seen.filter((type) => type !== "error")).toEqual(["disconnect", "reconnecting", "reconnect"]);
+        expect(seen.filter((type) => type === "error").length).toBeGreaterThan(0);
+        await bus.close();
       }
+    });
+  });
+
+  test("a JWT that expires is replaced by the next one", async () => {
+    const { extra, seed, issue } = makeJwtUser();
+    await withBroker({ jetstream: false, extra }, async (broker) => {
+      await Promise.all(
+        urlsOf(broker).map(async (url) => {
+          let issued = 0;
+          await withBus(url, { jwt: () => issue(++issued === 1 ? 2 : 600), nkeySeed: seed }, async (bus) => {
+            const seen = statuses(bus);
+            await eventually(() => seen.includes("reconnect"), "it came back with a new one");
+            expect(issued).toBe(2);
+            await bus.flush();
+          });
+        }),
+      );
     });
   });
 

@@ -10,6 +10,8 @@ export interface JwtUser {
   readonly seed: string;
   /** Both, as a creds file. */
   readonly creds: string;
+  /** Another JWT of the same user. */
+  issue(lifetimeSeconds: number): string;
 }
 
 type Pair = ReturnType<typeof nkeys.createUser>;
@@ -22,6 +24,7 @@ export function makeJwtUser(): JwtUser {
   const operatorJwt = sign(operator, operator, "operator", { version: 2 });
   const accountJwt = sign(operator, account, "account", { limits: accountLimits, version: 2 });
   const jwt = sign(account, user, "user", { ...unlimited, version: 2 });
+  const issue = (lifetimeSeconds: number) => sign(account, user, "user", { ...unlimited, version: 2 }, lifetimeSeconds);
   const seed = new TextDecoder().decode(user.getSeed());
   return {
     extra: {
@@ -31,6 +34,7 @@ export function makeJwtUser(): JwtUser {
     },
     jwt,
     seed,
+    issue,
     creds: [
       "-----BEGIN NATS USER JWT-----",
       jwt,
@@ -44,13 +48,15 @@ export function makeJwtUser(): JwtUser {
   };
 }
 
-function sign(issuer: Pair, subject: Pair, type: string, claims: Record<string, unknown>): string {
+function sign(issuer: Pair, subject: Pair, type: string, claims: Record<string, unknown>, lifetimeSeconds?: number): string {
+  const now = Math.floor(Date.now() / 1000);
   const encode = (value: object) => base64Url(new TextEncoder().encode(JSON.stringify(value)));
   const body = [
     encode({ typ: "JWT", alg: "ed25519-nkey" }),
     encode({
       jti: crypto.randomUUID(),
-      iat: Math.floor(Date.now() / 1000),
+      iat: now,
+      ...(lifetimeSeconds === undefined ? {} : { exp: now + lifetimeSeconds }),
       iss: issuer.getPublicKey(),
       name: type,
       sub: subject.getPublicKey(),

@@ -81,6 +81,29 @@ describe("bus outage", () => {
     });
   });
 
+  test("a page that becomes visible again looks whether its connection still stands", async () => {
+    await withBroker({}, async (broker) => {
+      const document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+      Object.assign(globalThis, { document });
+      try {
+        const tunnel = await openTunnel(wsUrl(broker));
+        const bus = await connectBus(tunnel.url);
+        const seen = statuses(bus);
+        document.visibilityState = "visible";
+        document.dispatchEvent(new Event("visibilitychange"));
+        await sleep(100);
+        expect(seen).toEqual([]);
+        tunnel.freeze();
+        document.dispatchEvent(new Event("visibilitychange"));
+        await eventually(() => seen.includes("reconnect"), "it is back long before the next ping");
+        await bus.close();
+        await tunnel.close();
+      } finally {
+        Reflect.deleteProperty(globalThis, "document");
+      }
+    });
+  });
+
   test("two connections of different kinds in one process each come back to their own", async () => {
     await withBroker({}, async (broker) => {
       const tcp = await connectBus(broker.tcpUrl);
