@@ -164,6 +164,7 @@ export class BucketDiscovery implements Discovery {
     this.#stopListening();
     this.#declared.clear();
     await Promise.all([...this.#registrations, ...this.#watches].map((held) => held.close()));
+    this.#bucket.close();
   }
 
   #readDeclaration(entry: BucketEntry): OperatorDeclaration | undefined {

@@ -51,6 +51,8 @@ export interface Bucket {
   watch(listener: BucketListener): () => void;
   /** Calls the listener when the store may have lost what was in it, and when it can be reached again. */
   onRestored(listener: () => void): () => void;
+  /** Stops whatever it does by itself. The connection is left open. */
+  close(): void;
   /** Whether the store can be reached at this moment, as far as known. */
   readonly connected: boolean;
 }

@@ -61,6 +61,10 @@ export class MemoryBucket implements Bucket {
     return () => this.#onRestored.delete(listener);
   }
 
+  close(): void {
+    this.#onRestored.clear();
+  }
+
   /** Cuts this participant off. */
   disconnect(): void {
     if (!this.#connected) return;
