@@ -21,6 +21,8 @@ interface Queue {
   seq: number;
 }
 
+const stores = new WeakMap<Bus, MemoryStore>();
+
 /** Queues within the process, for the memory bus: gone with it, so nothing is ever delivered twice. */
 export class MemoryStore implements RequestStore {
   readonly #bus: Bus;
@@ -28,6 +30,13 @@ export class MemoryStore implements RequestStore {
   readonly #queues = new Map<string, Queue>();
   /** What was given up, newest last. */
   readonly deadLetters: { operator: string; reason: string; payload: Uint8Array }[] = [];
+
+  /** The store that all workers on a bus share. */
+  static over(bus: Bus, subjects: Subjects): MemoryStore {
+    let store = stores.get(bus);
+    if (store === undefined) stores.set(bus, store = new MemoryStore(bus, subjects));
+    return store;
+  }
 
   constructor(bus: Bus, subjects: Subjects) {
     this.#bus = bus;
@@ -75,8 +84,7 @@ export class MemoryStore implements RequestStore {
   }
 
   close(): Promise<void> {
-    for (const { subscription } of this.#queues.values()) subscription.unsubscribe();
-    this.#queues.clear();
+    // Workers come and go; the queues stay with the bus, as they would with a broker.
     return Promise.resolve();
   }
 

@@ -1,0 +1,79 @@
+import type { ServedOperator } from "../../gen/waybill/v1/discovery_pb.ts";
+import { type Logger, silentLogger } from "../bus/logger.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import { type DType, isDType, type TensorSpecs } from "../tensor/mod.ts";
+
+const FRESH_MS = 30_000;
+const LOOKUP_TIMEOUT_MS = 1_000;
+
+/** What is known of an operator before it is called. */
+export interface OperatorFacts {
+  /** What it takes; `undefined` when it does not say. */
+  readonly inputs: TensorSpecs | undefined;
+  /** What it gives; `undefined` when it does not say. */
+  readonly outputs: TensorSpecs | undefined;
+  /** Whether running a request twice is harmless. */
+  readonly idempotent: boolean;
+}
+
+/** Remembers for half a minute what discovery says of operators. A client that may not read discovery calls without it. */
+export class Catalog {
+  readonly #discovery: Discovery;
+  readonly #logger: Logger;
+  readonly #facts = new Map<string, { at: number; facts: OperatorFacts | undefined }>();
+  readonly #lookups = new Map<string, Promise<OperatorFacts | undefined>>();
+
+  constructor(discovery: Discovery, logger: Logger = silentLogger) {
+    this.#discovery = discovery;
+    this.#logger = logger;
+  }
+
+  /** What is known now. A promise only the first time; later the old answer serves while a new one is fetched. */
+  facts(operator: string, version: string | undefined): OperatorFacts | undefined | Promise<OperatorFacts | undefined> {
+    const key = `${operator}\n${version ?? ""}`;
+    const known = this.#facts.get(key);
+    if (known !== undefined && performance.now() - known.at < FRESH_MS) return known.facts;
+    const lookup = this.#lookup(key, operator, version);
+    return known === undefined ? lookup : known.facts;
+  }
+
+  #lookup(key: string, operator: string, version: string | undefined): Promise<OperatorFacts | undefined> {
+    const running = this.#lookups.get(key);
+    if (running !== undefined) return running;
+    const lookup = this.#ask(operator, version).then((facts) => {
+      // An operator that nobody serves yet is asked for again.
+      if (facts !== undefined) this.#facts.set(key, { at: performance.now(), facts });
+      this.#lookups.delete(key);
+      return facts;
+    });
+    this.#lookups.set(key, lookup);
+    return lookup;
+  }
+
+  async #ask(operator: string, version: string | undefined): Promise<OperatorFacts | undefined> {
+    try {
+      const instances = await this.#discovery.instances({ operator, version }, { timeoutMs: LOOKUP_TIMEOUT_MS });
+      const wanted = version ?? (await this.#discovery.declaration(operator, { timeoutMs: LOOKUP_TIMEOUT_MS }))?.defaultVersion;
+      const served = instances.flatMap((instance) => instance.operators).find((candidate) =>
+        candidate.name === operator && (wanted === undefined || candidate.version === wanted)
+      );
+      return served === undefined ? undefined : factsOf(served);
+    } catch (error) {
+      this.#logger.debug("Calls an operator without knowing its schema", { operator, reason: String(error) });
+      this.#facts.set(`${operator}\n${version ?? ""}`, { at: performance.now(), facts: undefined });
+      return undefined;
+    }
+  }
+}
+
+/** What an instance's record says of an operator. */
+export function factsOf(served: ServedOperator): OperatorFacts {
+  return { inputs: specsOf(served.inputs), outputs: specsOf(served.outputs), idempotent: served.idempotent };
+}
+
+function specsOf(specs: ServedOperator["inputs"]): TensorSpecs | undefined {
+  if (specs.length === 0 || !specs.every(({ dtype }) => isDType(dtype))) return undefined;
+  return Object.fromEntries(
+    specs.map(({ name, dtype, shape, optional }) => [name, { dtype: dtype as DType, shape: shape.map(Number), optional }]),
+  );
+}

@@ -1,0 +1,232 @@
+import { create, type JsonObject } from "@bufbuild/protobuf";
+import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
+import { type OperatorDeclaration, OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
+import type { Bus } from "../bus/bus.ts";
+import { type Logger, silentLogger } from "../bus/logger.ts";
+import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
+import { DataPlane } from "../data/data-plane.ts";
+import type { RemoteTensor } from "../data/remote-tensor.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import { Caller } from "../rpc/caller.ts";
+import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
+import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
+import { Waybill } from "../waybill/mod.ts";
+import { Catalog, factsOf } from "./catalog.ts";
+import { type HandleOptions, OperatorHandle } from "./operator-handle.ts";
+import { type ServedTensors, serveTensors, type ServeTensorsOptions } from "./serve-tensors.ts";
+import { upload } from "./upload.ts";
+import type { InferInputs, InferOutputs } from "./values.ts";
+
+/** How a client behaves, whatever carries it. */
+export interface ClientOptions {
+  /** The deployment's namespace. Default `"default"`. */
+  namespace?: string;
+  /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random. */
+  callerId?: string;
+  /** Largest tensor that goes into a message without being asked to. Default: as much as the broker's messages hold. */
+  inlineMaxBytes?: number;
+  /** How long a request may find nobody to take it. Default 5,000 ms. */
+  operatorWaitMs?: number;
+  /** Most bytes that calls have on their way at once. Default 16 MiB. */
+  windowBytes?: number;
+  /** Connect interceptors around every call. Default none. */
+  interceptors?: Interceptor[];
+  /** Default: silent. */
+  logger?: Logger;
+}
+
+/** What a queue is declared to be; see `waybill.v1.OperatorDeclaration`. */
+export type DeclareOptions = Partial<Omit<OperatorDeclaration, "$typeName" | "$unknown" | "name">>;
+
+/** An operator as discovery lists it. */
+export interface OperatorInfo {
+  readonly name: string;
+  readonly versions: readonly string[];
+  readonly defaultVersion: string;
+  /** Instances that serve it now. */
+  readonly instances: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly version: string;
+    readonly runtime: string;
+  }[];
+  /** What it takes, where an instance says so. */
+  readonly inputs: TensorSpecs | undefined;
+  /** What it gives, where an instance says so. */
+  readonly outputs: TensorSpecs | undefined;
+  readonly idempotent: boolean;
+}
+
+/** A connection to a deployment: finds operators, calls them, reads and keeps tensors. */
+export class Client implements AsyncDisposable {
+  /** The connection underneath. */
+  readonly bus: Bus;
+  /** Who serves what. */
+  readonly discovery: Discovery;
+  /** Reads, shares and releases remote tensors. */
+  readonly data: DataPlane;
+  /** The calling half of the connection; for Connect transports to other services. */
+  readonly caller: Caller;
+  /** The deployment's namespace. */
+  readonly namespace: string;
+  readonly #catalog: Catalog;
+  readonly #options: ClientOptions;
+  readonly #logger: Logger;
+  readonly #ownsBus: boolean;
+  #served: ServedTensors | undefined;
+
+  /** Use `connect` or `clientOf` instead. */
+  constructor(bus: Bus, discovery: Discovery, options: ClientOptions, ownsBus: boolean) {
+    this.bus = bus;
+    this.discovery = discovery;
+    this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
+    this.#options = options;
+    this.#logger = options.logger ?? silentLogger;
+    this.#ownsBus = ownsBus;
+    this.caller = new Caller(bus, {
+      ...options,
+      namespace: this.namespace,
+      isDeclared: (operator) =>
+        discovery.declaration(operator, { timeoutMs: 1_000 }).then((found) => found !== undefined, () => undefined),
+    });
+    this.data = new DataPlane({ caller: this.caller, logger: this.#logger });
+    this.#catalog = new Catalog(discovery, this.#logger);
+  }
+
+  /**
+   * A handle to call an operator with. Nothing is asked of anybody yet.
+   *
+   * @typeParam I inputs by name @typeParam O outputs by name
+   */
+  operator<I extends InferInputs = InferInputs, O = InferOutputs>(
+    name: string,
+    options: HandleOptions = {},
+  ): OperatorHandle<I, O> {
+    return this.linkedOperator<I, O>(name, options);
+  }
+
+  /** The same, and `onRemote` is told of every remote tensor that is answered: whoever links calls also cleans up after them. */
+  linkedOperator<I extends InferInputs = InferInputs, O = InferOutputs>(
+    name: string,
+    options: HandleOptions,
+    onRemote?: (tensor: RemoteTensor) => void,
+  ): OperatorHandle<I, O> {
+    return new OperatorHandle<I, O>(
+      {
+        onRemote,
+        caller: this.caller,
+        data: this.data,
+        interceptors: this.#options.interceptors ?? [],
+        inlineMaxBytes: this.#options.inlineMaxBytes ?? Infinity,
+        facts: (operator, version) => this.#catalog.facts(operator, version),
+        store: (tensor, call) => this.#store(tensor, call),
+        discard: (stored) => stored.forEach((waybill) => void this.data.release(waybill)),
+      },
+      name,
+      options,
+    );
+  }
+
+  /** Lists declared operators, with who serves them and their schemas. */
+  async operators(options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<OperatorInfo[]> {
+    const [declarations, instances] = await Promise.all([
+      this.discovery.declarations(options),
+      this.discovery.instances({}, options),
+    ]);
+    return declarations.map(({ name, versions, defaultVersion }) => {
+      const serving = instances.flatMap((instance) =>
+        instance.operators.filter((served) => served.name === name).map((served) => ({ instance, served }))
+      );
+      const shown = serving.find(({ served }) => served.version === defaultVersion) ?? serving[0];
+      const facts = shown === undefined ? undefined : factsOf(shown.served);
+      return {
+        name,
+        versions,
+        defaultVersion,
+        instances: serving.map(({ instance, served }) => ({
+          id: instance.instance,
+          name: instance.name,
+          version: served.version,
+          runtime: instance.runtime,
+        })),
+        inputs: facts?.inputs,
+        outputs: facts?.outputs,
+        idempotent: facts?.idempotent ?? false,
+      };
+    });
+  }
+
+  /**
+   * Makes an operator's queue before any worker serves it, where the broker permits that: requests then wait there.
+   *
+   * @throws {ConnectError} `permission_denied` when the broker refuses
+   */
+  async declare(name: string, options: DeclareOptions = {}): Promise<void> {
+    const versions = options.versions ?? ["1"];
+    const wanted = create(OperatorDeclarationSchema, {
+      maxAttempts: 3,
+      priorities: 1,
+      storage: "memory",
+      defaultVersion: versions.at(-1) ?? "1",
+      ...options,
+      name,
+      versions,
+    });
+    const declared = await this.discovery.declare(wanted);
+    const store = new JetStreamStore(this.bus, this.caller.subjects, this.caller.id, this.#logger);
+    try {
+      await store.declare(declared);
+    } finally {
+      await store.close();
+    }
+  }
+
+  /**
+   * Keeps a tensor on a node and describes it: in this process once {@linkcode serveTensors} was called, else in the store
+   * of a node that discovery finds.
+   */
+  async put(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<RemoteTensor> {
+    return this.data.open(await this.#store(tensor, options));
+  }
+
+  /** A waybill that someone passed on, as an object, JSON or its string: a tensor to read or to forward. */
+  open(waybill: Waybill | string | JsonObject): RemoteTensor {
+    return typeof waybill === "string" || waybill instanceof Waybill ? this.data.open(waybill) : this.data.openJson(waybill);
+  }
+
+  /**
+   * Makes this process an owner of tensors, reachable over HTTP: what it sends by reference stays here until it is read. For
+   * long-lived clients on Node, Bun and Deno; others upload to a node instead.
+   */
+  async serveTensors(options: ServeTensorsOptions = {}): Promise<ServedTensors> {
+    if (this.#served !== undefined) {
+      throw new ConnectError("Cannot serve tensors: this client serves them already", Code.FailedPrecondition);
+    }
+    this.#served = await serveTensors(this.bus, this.namespace, this.data, options);
+    return this.#served;
+  }
+
+  /** Keeps tensors in a store that someone else serves and closes: a worker's client uses its worker's. */
+  adoptStore(served: ServedTensors): void {
+    this.#served = { ...served, close: () => Promise.resolve() };
+  }
+
+  /** Ends open calls with `canceled`, stops serving tensors, and closes the connection if `connect` made it. */
+  async close(): Promise<void> {
+    await this.caller.close();
+    await this.data.close();
+    await this.#served?.close();
+    await this.discovery[Symbol.asyncDispose]();
+    if (this.#ownsBus) await this.bus.close();
+  }
+
+  /** The same as {@linkcode close}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill> {
+    if (this.#served !== undefined) return await this.#served.store.put(tensor);
+    return await upload(this.data, this.discovery, tensor, options);
+  }
+}

@@ -1,0 +1,286 @@
+import { Code, ConnectError, createContextValues, type Interceptor } from "@connectrpc/connect";
+import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
+import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
+import type { Caller } from "../rpc/caller.ts";
+import { type DispatchMode, operatorRoute } from "../rpc/route.ts";
+import { busCallOptions, type BusStreamResponse, BusTransport, type BusUnaryResponse } from "../rpc/transport.ts";
+import type { DataPlane } from "../data/data-plane.ts";
+import type { RemoteTensor } from "../data/remote-tensor.ts";
+import {
+  encodeInferRequest,
+  encodeParameter,
+  encodeParameters,
+  type InferParameters,
+  type WireParameters,
+} from "../tensor/mod.ts";
+import type { Waybill } from "../waybill/mod.ts";
+import type { OperatorFacts } from "./catalog.ts";
+import { type InlineChoice, place, type Placed, referenceOf } from "./placement.ts";
+import { readResponse } from "./response.ts";
+import { checkSchema, type TensorSchema } from "./schema.ts";
+import { type AnyTensor, type InferInputs, type InferOutputs, toTensors } from "./values.ts";
+import type { Tensor } from "../tensor/mod.ts";
+
+/** The request parameter that asks for outputs inline (`true`) or by reference (`false`). Reserved: users never see it. */
+export const INLINE_PARAMETER = "waybill_inline";
+/** The request parameter that carries the correlation id, as KServe names it. */
+export const CORRELATION_PARAMETER = "sequence_id";
+/** The request parameter that carries the priority, as KServe names it. */
+export const PRIORITY_PARAMETER = "priority";
+
+/** Room in a message for names, shapes, parameters and headers beside the tensors. */
+const MESSAGE_ROOM_BYTES = 8 * 1024;
+const FIRST_RETRY_MS = 100;
+const MAX_KEEP_ALIVE_MS = 24 * 3600 * 1000;
+/** The owner's clock may differ from ours: the expiry of a descriptor is only its hint. */
+const LEASE_MARGIN_MS = 30_000;
+
+/** How an operator is called; each can be set per handle and per call. */
+export interface CallOptions {
+  /** Gives up when aborted; the far side is told to stop. */
+  signal?: AbortSignal;
+  /** How long the call may take, waiting in a queue included. Default 60,000 ms; `Infinity` for no limit. */
+  timeoutMs?: number;
+  /** How the request gets there. Default `"queue"`: stored until a worker has a free slot. */
+  mode?: DispatchMode;
+  /** One instance that shall answer; default any. The request then goes there directly. */
+  instance?: string;
+  /** `true` sends tensors in messages, `false` by reference, both ways; by input name for inputs alone. Default `"auto"`. */
+  inline?: InlineChoice;
+  /** Parameters for the operator; exact types arrive. Default none. */
+  parameters?: InferParameters;
+  /** Metadata for interceptors and handlers, such as a trace context. Default none. */
+  headers?: HeadersInit;
+  /** The user's own id for the request, echoed in the response. Default `""`. */
+  id?: string;
+  /** Groups requests that belong together. Default none. */
+  correlationId?: string | number;
+  /** From 0 (default, lowest) to the operator's declared levels - 1. */
+  priority?: number;
+  /** A second request with the same key within two minutes is dropped by the broker. Default none. */
+  idempotencyKey?: string;
+  /** Whether running it twice is harmless. Default: what the operator says of itself, else `false`. */
+  idempotent?: boolean;
+  /** How often an idempotent request is sent again after `unavailable`. Default 2. */
+  retries?: number;
+}
+
+/** How to make a handle. */
+export interface HandleOptions extends CallOptions {
+  /** Which version; default the operator's default one. */
+  version?: string | number;
+  /** What inputs must look like; default what discovery says of the operator. */
+  inputs?: TensorSchema;
+  /** What outputs must look like; default unchecked, as the worker checks them. */
+  outputs?: TensorSchema;
+}
+
+/** What a handle needs of its client. */
+export interface HandleContext {
+  readonly caller: Caller;
+  readonly data: DataPlane;
+  readonly interceptors: Interceptor[];
+  readonly inlineMaxBytes: number;
+  /** What discovery knows. */
+  facts(operator: string, version: string | undefined): OperatorFacts | undefined | Promise<OperatorFacts | undefined>;
+  /** Keeps a tensor where the operator can fetch it. */
+  store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill>;
+  /** Lets go of what was stored for one request. */
+  discard(stored: readonly Waybill[]): void;
+  /** Told of every remote tensor that is answered. */
+  onRemote?: (tensor: RemoteTensor) => void;
+}
+
+/** An operator to call, wherever it runs. Cheap to make; holds nothing. */
+export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutputs> {
+  /** Its name. */
+  readonly name: string;
+  /** Its version; `undefined` for the default one. */
+  readonly version: string | undefined;
+  readonly #context: HandleContext;
+  readonly #options: HandleOptions;
+  readonly #transport: BusTransport;
+
+  /** Made by `client.operator(name)`. */
+  constructor(context: HandleContext, name: string, options: HandleOptions = {}) {
+    this.name = name;
+    this.version = options.version === undefined ? undefined : String(options.version);
+    this.#context = context;
+    this.#options = options;
+    this.#transport = this.#transportFor(options);
+  }
+
+  /**
+   * Calls the operator and waits for its answer.
+   *
+   * @throws {ConnectError} what the operator threw; `invalid_argument` when inputs do not fit; `not_found` when nobody declared
+   * it; `unavailable` when nobody serves it or the outcome is unknown; `resource_exhausted` when its queue is full or the
+   * message too large; `deadline_exceeded`; `canceled`
+   */
+  async infer(inputs: I, options: CallOptions = {}): Promise<O> {
+    const call = { ...this.#options, ...options };
+    const facts = this.#context.facts(this.name, this.version);
+    const known = facts instanceof Promise ? await facts : facts;
+    const [request, stored] = await this.#request(inputs, call, known);
+    const idempotent = call.idempotent ?? known?.idempotent ?? false;
+    const transport = this.#transportOf(options);
+    const values = createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey, idempotent });
+    const timeoutMs = timeoutOf(call);
+    try {
+      for (let retry = 0;; retry++) {
+        try {
+          const response = await transport.unary(
+            GRPCInferenceService.method.modelInfer,
+            call.signal,
+            timeoutMs,
+            call.headers,
+            request,
+            values,
+          );
+          return await this.#read(response.message, response as BusUnaryResponse<never, never>);
+        } catch (error) {
+          if (!idempotent || retry >= (call.retries ?? 2) || ConnectError.from(error).code !== Code.Unavailable) throw error;
+          await pause(FIRST_RETRY_MS * 2 ** retry, call.signal);
+        }
+      }
+    } finally {
+      if (stored.length > 0) this.#context.discard(stored);
+    }
+  }
+
+  /**
+   * Calls the operator and yields each answer as it comes. Leaving the loop early cancels the call. Throws as
+   * {@linkcode infer} does, and `data_loss` when a part of the answer is missing.
+   */
+  async *stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
+    const call = { ...this.#options, ...options };
+    const facts = await this.#context.facts(this.name, this.version);
+    const [request, stored] = await this.#request(inputs, call, facts);
+    try {
+      const response = await this.#transportOf(options).stream(
+        OperatorService.method.inferStream,
+        call.signal,
+        timeoutOf(call),
+        call.headers,
+        once(request),
+        createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey }),
+      );
+      for await (const message of response.message) {
+        yield await this.#read(message, { instance: (response as BusStreamResponse<never, never>).instance, attempt: 1 });
+      }
+    } finally {
+      if (stored.length > 0) this.#context.discard(stored);
+    }
+  }
+
+  /**
+   * Sends a request that nobody answers: resolves once it is stored, or with `mode: "direct"` once an instance took it.
+   * What the operator makes of it is not reported here; what is given up goes to the dead letters. There is no deadline
+   * unless `timeoutMs` is given for this call.
+   */
+  async post(inputs: I, options: CallOptions = {}): Promise<void> {
+    const call = { ...this.#options, ...options };
+    const facts = await this.#context.facts(this.name, this.version);
+    const [request] = await this.#request(inputs, call, facts);
+    const contextValues = createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey });
+    await this.#transportOf(options).post(GRPCInferenceService.method.modelInfer, request, {
+      signal: call.signal,
+      timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
+      header: call.headers,
+      contextValues,
+    });
+  }
+
+  async #request(
+    inputs: I,
+    call: HandleOptions,
+    facts: OperatorFacts | undefined,
+  ): Promise<[ModelInferRequest, readonly Waybill[]]> {
+    const label = `the inputs of operator "${this.name}"`;
+    const tensors = toTensors(label, inputs);
+    const schema = call.inputs ?? facts?.inputs;
+    if (schema !== undefined) {
+      const checked = checkSchema(label, schema, tensors);
+      if (checked !== undefined) await checked;
+    }
+    const { caller, inlineMaxBytes } = this.#context;
+    const messageMaxBytes = caller.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
+    const placing = place(tensors, {
+      inline: call.inline ?? "auto",
+      inlineMaxBytes: Math.min(inlineMaxBytes, messageMaxBytes),
+      messageMaxBytes,
+      store: (tensor) => this.#context.store(tensor, { signal: call.signal, timeoutMs: timeoutOf(call) }),
+      forward: async (tensor) => {
+        await keepAlive(tensor, timeoutOf(call), call.signal);
+        return referenceOf(await tensor.descriptorForForwarding());
+      },
+    });
+    const placed: Placed = placing instanceof Promise ? await placing : placing;
+    const request = encodeInferRequest({
+      modelName: this.name,
+      modelVersion: this.version,
+      id: call.id,
+      parameters: this.#parameters(call),
+      inputs: placed.entries,
+    });
+    return [request, placed.stored];
+  }
+
+  #parameters(call: HandleOptions): WireParameters | undefined {
+    const { parameters, inline, correlationId, priority } = call;
+    if (parameters === undefined && typeof inline !== "boolean" && correlationId === undefined && !priority) return undefined;
+    const wire = encodeParameters(parameters ?? {});
+    if (typeof inline === "boolean") wire[INLINE_PARAMETER] = encodeParameter(INLINE_PARAMETER, inline);
+    if (correlationId !== undefined) wire[CORRELATION_PARAMETER] = encodeParameter(CORRELATION_PARAMETER, correlationId);
+    if (priority) wire[PRIORITY_PARAMETER] = encodeParameter(PRIORITY_PARAMETER, BigInt(priority));
+    return wire;
+  }
+
+  #read(message: Parameters<typeof readResponse>[1], from: { instance: string; attempt: number }): O | Promise<O> {
+    const outputs = readResponse<O>(this.#context.data, message, from, this.#context.onRemote);
+    if (this.#options.outputs === undefined) return outputs;
+    const label = `the outputs of operator "${this.name}"`;
+    const checked = checkSchema(label, this.#options.outputs, outputs as Record<string, AnyTensor>);
+    return checked === undefined ? outputs : checked.then(() => outputs);
+  }
+
+  #transportOf(options: CallOptions): BusTransport {
+    if (options.mode === undefined && options.instance === undefined && options.priority === undefined) return this.#transport;
+    return this.#transportFor({ ...this.#options, ...options });
+  }
+
+  #transportFor({ mode, instance, priority }: HandleOptions): BusTransport {
+    if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority < 256)) {
+      throw new ConnectError(
+        `Cannot call operator "${this.name}": the priority must be an integer from 0 to 255, got ${priority}`,
+        Code.InvalidArgument,
+      );
+    }
+    const { caller, interceptors } = this.#context;
+    const route = operatorRoute(caller.subjects, this.name, { version: this.version, mode, instance, priority });
+    return new BusTransport({ caller, route, interceptors });
+  }
+}
+
+function timeoutOf({ timeoutMs = 60_000 }: CallOptions): number | undefined {
+  if (!(timeoutMs > 0)) {
+    throw new ConnectError(`Cannot call: timeoutMs must be positive, got ${timeoutMs}`, Code.InvalidArgument);
+  }
+  return timeoutMs === Infinity ? undefined : timeoutMs;
+}
+
+/** The far side must still find the bytes when its turn comes: a lease that would end before is renewed first. */
+async function keepAlive(tensor: RemoteTensor, timeoutMs = MAX_KEEP_ALIVE_MS, signal: AbortSignal | undefined): Promise<void> {
+  const leaseMs = Math.min(timeoutMs, MAX_KEEP_ALIVE_MS) + LEASE_MARGIN_MS;
+  const { expiresAtMs } = tensor.waybill;
+  if (expiresAtMs === 0 || expiresAtMs - Date.now() < leaseMs) await tensor.touch({ leaseMs, signal });
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value;
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms * (0.5 + Math.random())));
+  signal?.throwIfAborted();
+}

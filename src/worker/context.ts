@@ -1,0 +1,114 @@
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
+import type { Logger } from "../bus/logger.ts";
+import type { Client } from "../client/client.ts";
+import type { HandleOptions, OperatorHandle } from "../client/operator-handle.ts";
+import type { InferInputs, InferOutputs } from "../client/values.ts";
+import type { RemoteTensor } from "../data/remote-tensor.ts";
+import { type CallInfo, callInfo } from "../rpc/delivery.ts";
+import type { InferParameters } from "../tensor/mod.ts";
+import { type DelegateOptions, delegateRequest } from "./delegate.ts";
+
+/** What `execute` returns after it handed its request on: the other operator answers the caller. */
+export class Delegation {
+  /** Who answers now. */
+  readonly operator: string;
+  constructor(operator: string) {
+    this.operator = operator;
+  }
+}
+
+const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"];
+
+/** What `execute` may know of its request, and do for it. */
+export class OperatorContext {
+  /** Unique to this call; the same at every attempt. */
+  readonly requestId: string;
+  /** Which execution of the request this is, from 1: more when an earlier worker died with it. */
+  readonly attempt: number;
+  /** Where log records go; they carry the operator and the request id. */
+  readonly logger: Logger;
+  /** Parameters to answer with, beside the outputs. */
+  readonly responseParameters: InferParameters = {};
+  readonly #handler: HandlerContext;
+  readonly #request: ModelInferRequest;
+  readonly #info: CallInfo;
+  readonly #client: Client;
+  #remote: RemoteTensor[] | undefined;
+
+  /** Made by the worker for each request. */
+  constructor(client: Client, handler: HandlerContext, request: ModelInferRequest, logger: Logger) {
+    this.#client = client;
+    this.#handler = handler;
+    this.#request = request;
+    this.#info = handler.values.get(callInfo) as CallInfo;
+    this.requestId = this.#info.frame.call;
+    this.attempt = this.#info.frame.base + this.#info.delivery.attempt;
+    this.logger = logger;
+  }
+
+  /** Fires when the caller cancels or is gone, when the deadline passes, and when the request has ended. */
+  get signal(): AbortSignal {
+    return this.#handler.signal;
+  }
+
+  /** When the caller stops waiting; `undefined` when it waits for ever. */
+  get deadline(): Date | undefined {
+    const left = this.#handler.timeoutMs();
+    return left === undefined ? undefined : new Date(Date.now() + left);
+  }
+
+  /** Milliseconds until the caller stops waiting. */
+  get remainingMs(): number {
+    return this.#handler.timeoutMs() ?? Infinity;
+  }
+
+  /** The user's parameters, in their exact types; the same as the request's. */
+  parameters: Readonly<InferParameters> = {};
+
+  /** Metadata that came with the request. */
+  get requestHeader(): Headers {
+    return this.#handler.requestHeader;
+  }
+
+  /**
+   * A handle to call another operator with: it ends with this request, its deadline is what remains of this request's, and a
+   * trace context is passed on. Remote tensors that it answers and that `execute` does not return are released at the end.
+   */
+  call<I extends InferInputs = InferInputs, O = InferOutputs>(name: string, options: HandleOptions = {}): OperatorHandle<I, O> {
+    const signal = options.signal === undefined ? this.signal : AbortSignal.any([this.signal, options.signal]);
+    const timeoutMs = Math.min(options.timeoutMs ?? 60_000, Math.max(1, this.remainingMs));
+    const linked = { ...options, signal, timeoutMs, headers: this.#traceHeaders(options.headers) };
+    return this.#client.linkedOperator<I, O>(name, linked, (tensor) => (this.#remote ??= []).push(tensor));
+  }
+
+  /**
+   * Hands this request on, as it came: the other operator answers the caller directly. Return what this resolves with.
+   *
+   * @throws {ConnectError} `unavailable` when the other operator's queue is not to be reached; nothing was handed on then
+   */
+  async delegate(name: string, options: DelegateOptions = {}): Promise<Delegation> {
+    if (this.#info.delegate === undefined) {
+      throw new ConnectError(`Cannot delegate to "${name}": this call came another way than the bus`, Code.FailedPrecondition);
+    }
+    await delegateRequest(this.#client, this.#info, this.#request, this.requestHeader, name, this.remainingMs, options);
+    return new Delegation(name);
+  }
+
+  /** Releases what child calls answered and the outputs do not hold. */
+  releaseExcept(kept: Iterable<unknown>): void {
+    if (this.#remote === undefined) return;
+    const stays = new Set(kept);
+    for (const tensor of this.#remote) if (!stays.has(tensor)) void tensor.release();
+    this.#remote = undefined;
+  }
+
+  #traceHeaders(given: HeadersInit | undefined): Headers | undefined {
+    let headers = given === undefined ? undefined : new Headers(given);
+    for (const name of TRACE_HEADERS) {
+      const value = this.requestHeader.get(name);
+      if (value !== null && !headers?.has(name)) (headers ??= new Headers()).set(name, value);
+    }
+    return headers;
+  }
+}

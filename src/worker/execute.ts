@@ -1,0 +1,254 @@
+import { Code, ConnectError, createServiceImplSpec, type HandlerContext } from "@connectrpc/connect";
+import { GRPCInferenceService, type ModelInferRequest, type ModelInferResponse } from "../../gen/inference/grpc_service_pb.ts";
+import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
+import type { Logger } from "../bus/logger.ts";
+import type { Client } from "../client/client.ts";
+import { CORRELATION_PARAMETER, INLINE_PARAMETER, PRIORITY_PARAMETER } from "../client/operator-handle.ts";
+import { type InlineChoice, place, referenceOf } from "../client/placement.ts";
+import { checkSchema } from "../client/schema.ts";
+import { type AnyTensor, type InferInputs, toTensors } from "../client/values.ts";
+import type { TensorStore } from "../data/store.ts";
+import { type Methods, methodsOf } from "../rpc/call-server.ts";
+import { fault } from "../rpc/error.ts";
+import {
+  decodeInputs,
+  decodeParameter,
+  decodeParameters,
+  encodeInferResponse,
+  encodeParameters,
+  type InferParameters,
+  isEncodedReference,
+} from "../tensor/mod.ts";
+import { waybillFromString } from "../waybill/mod.ts";
+import { Batcher } from "./batcher.ts";
+import { Delegation, OperatorContext } from "./context.ts";
+import type { WorkerMetrics } from "./metrics.ts";
+import type { Operator, OperatorRequest } from "./operator.ts";
+
+const AUTO_INLINE_MAX_BYTES = 64 * 1024;
+const MESSAGE_ROOM_BYTES = 8 * 1024;
+
+/** What an execution needs of its worker. */
+export interface ExecutionHost {
+  readonly client: Client;
+  readonly store: TensorStore;
+  readonly logger: Logger;
+  readonly metrics: WorkerMetrics;
+}
+
+type Outputs = InferInputs;
+type Request = OperatorRequest<Record<string, AnyTensor>>;
+type Execute = (request: Request, context: OperatorContext) => unknown;
+
+/** Serves one operator as KServe's `ModelInfer` and Waybill's `InferStream`. */
+export function operatorMethods(host: ExecutionHost, operator: Operator): Methods {
+  const execution = new Execution(host, operator);
+  return methodsOf(
+    createServiceImplSpec<typeof GRPCInferenceService>(GRPCInferenceService, {
+      modelInfer: (request: ModelInferRequest, context: HandlerContext) => execution.infer(request, context),
+    }),
+    createServiceImplSpec<typeof OperatorService>(OperatorService, {
+      inferStream: (request: ModelInferRequest, context: HandlerContext) => execution.stream(request, context),
+    }),
+  );
+}
+
+/** Turns requests into calls of `execute`, and what that gives into responses. */
+class Execution {
+  readonly #host: ExecutionHost;
+  readonly #operator: Operator;
+  readonly #execute: Execute;
+  readonly #inputsLabel: string;
+  readonly #outputsLabel: string;
+
+  constructor(host: ExecutionHost, operator: Operator) {
+    this.#host = host;
+    this.#operator = operator;
+    this.#inputsLabel = `the inputs of operator "${operator.name}"`;
+    this.#outputsLabel = `the outputs of operator "${operator.name}"`;
+    const { batch } = operator;
+    if (batch === undefined) this.#execute = operator.execute as unknown as Execute;
+    else {
+      const batcher = new Batcher(batch, operator.name, operator.execute as never);
+      this.#execute = (request, context) => batcher.add(request, context);
+    }
+  }
+
+  async infer(message: ModelInferRequest, handler: HandlerContext): Promise<ModelInferResponse> {
+    const context = this.#context(message, handler);
+    const ended = this.#host.metrics.start(this.#operator.name);
+    let code = "ok";
+    let kept: readonly unknown[] = [];
+    try {
+      const request = await this.#request(message, context);
+      const given = this.#execute(request, context);
+      const result = isStream(given) ? await this.#only(given) : await given;
+      // Handed on: whoever has it now answers, and what is returned here goes nowhere.
+      if (result instanceof Delegation) return encodeInferResponse({ modelName: message.modelName, outputs: [] });
+      const outputs = await this.#checked(result);
+      kept = Object.values(outputs);
+      return await this.#response(message, outputs, context);
+    } catch (error) {
+      const failure = this.#failure(error, context);
+      code = Code[failure.code] ?? "Unknown";
+      throw failure;
+    } finally {
+      ended(code);
+      context.releaseExcept(kept);
+    }
+  }
+
+  async *stream(message: ModelInferRequest, handler: HandlerContext): AsyncGenerator<ModelInferResponse> {
+    const context = this.#context(message, handler);
+    const ended = this.#host.metrics.start(this.#operator.name);
+    let code = "ok";
+    const kept: unknown[] = [];
+    try {
+      const request = await this.#request(message, context);
+      const given = this.#execute(request, context);
+      if (isStream(given)) {
+        for await (const result of given) {
+          const outputs = await this.#checked(result);
+          kept.push(...Object.values(outputs));
+          yield await this.#response(message, outputs, context);
+        }
+        return;
+      }
+      const result = await given;
+      if (result instanceof Delegation) return;
+      const outputs = await this.#checked(result);
+      kept.push(...Object.values(outputs));
+      yield await this.#response(message, outputs, context);
+    } catch (error) {
+      const failure = this.#failure(error, context);
+      code = Code[failure.code] ?? "Unknown";
+      throw failure;
+    } finally {
+      ended(code);
+      context.releaseExcept(kept);
+    }
+  }
+
+  #context(message: ModelInferRequest, handler: HandlerContext): OperatorContext {
+    return new OperatorContext(this.#host.client, handler, message, this.#host.logger);
+  }
+
+  async #request(message: ModelInferRequest, context: OperatorContext): Promise<Request> {
+    const { fetchInputs, inputs: schema } = this.#operator;
+    const { data } = this.#host.client;
+    const inputs: Record<string, AnyTensor> = {};
+    let fetching: Promise<void>[] | undefined;
+    const wire = decodeInputs(message);
+    for (const name in wire) {
+      const tensor = wire[name]!;
+      inputs[name] = isEncodedReference(tensor) ? data.open(waybillFromString(tensor.descriptor)) : tensor;
+    }
+    // Checked by their descriptors first: what does not fit is not worth fetching.
+    if (schema !== undefined) {
+      const checked = checkSchema(this.#inputsLabel, schema, inputs);
+      if (checked !== undefined) await checked;
+    }
+    if (fetchInputs) {
+      for (const name in inputs) {
+        if (!isEncodedReference(wire[name]!)) continue;
+        const fetched = inputs[name]!.fetch({ signal: context.signal }).then((local) => void (inputs[name] = local));
+        (fetching ??= []).push(fetched);
+      }
+    }
+    if (fetching !== undefined) await Promise.all(fetching);
+    const parameters = decodeParameters(message.parameters);
+    context.parameters = parameters;
+    return {
+      inputs,
+      parameters,
+      id: message.id,
+      correlationId: reserved(message, CORRELATION_PARAMETER) as string | number | undefined,
+      priority: Number(reserved(message, PRIORITY_PARAMETER) ?? 0),
+    };
+  }
+
+  async #checked(result: unknown): Promise<Record<string, AnyTensor>> {
+    if (typeof result !== "object" || result === null) {
+      const text = `Cannot answer for operator "${this.#operator.name}": execute must give outputs by name, got ${
+        String(result)
+      }`;
+      throw new ConnectError(text, Code.Internal);
+    }
+    try {
+      const tensors = toTensors(this.#outputsLabel, result as Outputs);
+      if (this.#operator.outputs !== undefined) await checkSchema(this.#outputsLabel, this.#operator.outputs, tensors);
+      return tensors;
+    } catch (error) {
+      // The operator is at fault, not its caller.
+      throw new ConnectError(ConnectError.from(error).rawMessage, Code.Internal, undefined, undefined, error);
+    }
+  }
+
+  async #response(
+    message: ModelInferRequest,
+    outputs: Record<string, AnyTensor>,
+    context: OperatorContext,
+  ): Promise<ModelInferResponse> {
+    const messageMaxBytes = this.#host.client.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
+    const placing = place(outputs, {
+      inline: (reserved(message, INLINE_PARAMETER) as InlineChoice | undefined) ?? this.#operator.inline,
+      inlineMaxBytes: AUTO_INLINE_MAX_BYTES,
+      messageMaxBytes,
+      store: (tensor) => this.#host.store.put(tensor, { signal: context.signal }),
+      // An output is the caller's from now on, with every right that came with it.
+      forward: (tensor) => referenceOf(tensor.waybill),
+    });
+    const placed = placing instanceof Promise ? await placing : placing;
+    return encodeInferResponse({
+      modelName: message.modelName,
+      modelVersion: this.#operator.version,
+      id: message.id,
+      parameters: hasOwn(context.responseParameters) ? encodeParameters(context.responseParameters) : undefined,
+      outputs: placed.entries,
+    });
+  }
+
+  async #only(results: AsyncIterable<unknown>): Promise<unknown> {
+    let found: { value: unknown } | undefined;
+    for await (const value of results) {
+      if (found === undefined) found = { value };
+      else {
+        throw new ConnectError(
+          `Cannot infer with operator "${this.#operator.name}": it answers many times, call it with stream()`,
+          Code.FailedPrecondition,
+        );
+      }
+    }
+    if (found !== undefined) return found.value;
+    throw new ConnectError(`Cannot infer with operator "${this.#operator.name}": it gave no answer`, Code.Internal);
+  }
+
+  #failure(error: unknown, context: OperatorContext): ConnectError {
+    const { name: operator } = this.#operator;
+    if (error instanceof ConnectError) return error;
+    if (context.signal.aborted && context.signal.reason instanceof ConnectError) return context.signal.reason;
+    const text = error instanceof Error ? error.message : String(error);
+    this.#host.logger.error("An operator failed", {
+      operator,
+      request: context.requestId,
+      error: String(error),
+      stack: (error as Error)?.stack,
+    });
+    const facts = { reason: "OPERATOR_FAILED", operator, attempt: context.attempt };
+    return fault(`Operator "${operator}" failed: ${text}`, Code.Unknown, facts, error);
+  }
+}
+
+function reserved(message: ModelInferRequest, name: string): ReturnType<typeof decodeParameter> | undefined {
+  const wire = message.parameters[name];
+  return wire === undefined ? undefined : decodeParameter(name, wire);
+}
+
+function isStream(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === "object" && value !== null && Symbol.asyncIterator in value;
+}
+
+function hasOwn(parameters: InferParameters): boolean {
+  for (const _ in parameters) return true;
+  return false;
+}

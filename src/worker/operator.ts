@@ -1,0 +1,197 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import { isStandardSchema, type TensorSchema } from "../client/schema.ts";
+import type { AnyTensor, TensorValue } from "../client/values.ts";
+import type { InlineChoice } from "../client/placement.ts";
+import { escapeName } from "../rpc/names.ts";
+import { checkSpecs, type DType, type InferParameters, type Tensor, type TensorSpecs } from "../tensor/mod.ts";
+import type { Delegation, OperatorContext } from "./context.ts";
+
+/** The tensors that a schema describes, by name: typed where it is given as specs. */
+export type TensorsOf<S extends TensorSchema | undefined, Remote extends boolean = false> = S extends TensorSpecs ? {
+    readonly [K in keyof S]: S[K]["optional"] extends true ? TensorOf<S[K]["dtype"], Remote> | undefined
+      : TensorOf<S[K]["dtype"], Remote>;
+  }
+  : Readonly<Record<string, TensorOf<DType, Remote>>>;
+
+type TensorOf<D extends DType, Remote extends boolean> = Remote extends true ? AnyTensor<D> : Tensor<D>;
+
+/** What an operator answers with: outputs by name. */
+export type OutputsOf<S extends TensorSchema | undefined> = S extends TensorSpecs ?
+    & { readonly [K in keyof S as S[K]["optional"] extends true ? never : K]: TensorValue }
+    & Readonly<Record<string, TensorValue | undefined>>
+  : Readonly<Record<string, TensorValue | undefined>>;
+
+/** A request as an operator sees it. */
+export interface OperatorRequest<Inputs = Readonly<Record<string, Tensor>>> {
+  /** Inputs by name. */
+  readonly inputs: Inputs;
+  /** The user's parameters, in their exact types. */
+  readonly parameters: Readonly<InferParameters>;
+  /** The user's own id; `""` when none was given. */
+  readonly id: string;
+  /** Groups requests that belong together. */
+  readonly correlationId: string | number | undefined;
+  /** From 0, the lowest. */
+  readonly priority: number;
+}
+
+type Answer<O extends TensorSchema | undefined> = OutputsOf<O> | Delegation;
+
+/** What `execute` may give back: outputs, a delegation, or many outputs one after the other. */
+export type ExecuteResult<O extends TensorSchema | undefined> =
+  | Answer<O>
+  | Promise<Answer<O>>
+  | AsyncIterable<OutputsOf<O>>;
+
+/** What every operator says of itself. */
+export interface OperatorCommon<
+  I extends TensorSchema | undefined,
+  O extends TensorSchema | undefined,
+  Remote extends boolean,
+> {
+  /** Its name, of any characters; shared by all workers that serve it. */
+  name: string;
+  /** Its version. Default 1; a request without a version goes to the highest one. */
+  version?: number | string;
+  /** What it takes, checked before `execute`: specs by tensor name, or a Standard Schema. Default unchecked. */
+  inputs?: I;
+  /** What it gives, checked before it is answered. Default unchecked. */
+  outputs?: O;
+  /** Requests that run at once in one worker, however they came. Default 5, with batches twice their size. */
+  maxInflight?: number;
+  /** Whether running a request twice is harmless: clients may then repeat it after `unavailable`. Default `false`. */
+  idempotent?: boolean;
+  /** Deliveries of a queued request before it is given up. Default 3. */
+  maxAttempts?: number;
+  /** Priority levels of its queue. Default 1: none. */
+  priorities?: number;
+  /** Where its queue is kept: `"memory"` outlives workers, `"file"` also the broker. Default `"memory"`. */
+  storage?: "memory" | "file";
+  /** Most requests in its queue; more are refused. Default 100,000. */
+  maxQueuedMessages?: number;
+  /** Most bytes in its queue. Default 64 MiB, which the broker sets aside. */
+  maxQueuedBytes?: number;
+  /** How long a request may stay in its queue. Default 24 h. */
+  maxQueuedAgeMs?: number;
+  /** How outputs travel unless the request says otherwise. Default `"auto"`: inline up to 64 KiB each. */
+  inline?: InlineChoice;
+  /** Whether inputs by reference are fetched before `execute`. `false` hands them on as they are. Default `true`. */
+  fetchInputs?: Remote extends true ? false : true;
+}
+
+/** An operator that takes one request at a time. */
+export interface OperatorOptions<
+  I extends TensorSchema | undefined = undefined,
+  O extends TensorSchema | undefined = undefined,
+  Remote extends boolean = false,
+> extends OperatorCommon<I, O, Remote> {
+  batch?: undefined;
+  /** Does the work: returns outputs, or, as an async generator, yields many. */
+  execute(request: OperatorRequest<TensorsOf<I, Remote>>, context: OperatorContext): ExecuteResult<O>;
+}
+
+/** An operator that takes several requests at once. */
+export interface BatchOperatorOptions<
+  I extends TensorSchema | undefined = undefined,
+  O extends TensorSchema | undefined = undefined,
+  Remote extends boolean = false,
+> extends OperatorCommon<I, O, Remote> {
+  /** Waits up to `maxDelayMs` (default 0: only for what is there) for up to `maxSize` requests. */
+  batch: { maxSize: number; maxDelayMs?: number };
+  /** Does the work: one outputs record per request, in their order; an `Error` in its place fails that request alone. */
+  execute(
+    requests: readonly OperatorRequest<TensorsOf<I, Remote>>[],
+    contexts: readonly OperatorContext[],
+  ): readonly (OutputsOf<O> | Error)[] | Promise<readonly (OutputsOf<O> | Error)[]>;
+}
+
+/** An operator, ready to be served: what {@linkcode operator} makes. */
+export interface Operator {
+  readonly name: string;
+  readonly version: string;
+  readonly inputs: TensorSchema | undefined;
+  readonly outputs: TensorSchema | undefined;
+  readonly maxInflight: number;
+  readonly idempotent: boolean;
+  readonly maxAttempts: number;
+  readonly priorities: number;
+  readonly storage: "memory" | "file";
+  readonly maxQueuedMessages: number;
+  readonly maxQueuedBytes: number;
+  readonly maxQueuedAgeMs: number;
+  readonly inline: InlineChoice;
+  readonly fetchInputs: boolean;
+  readonly batch: { readonly maxSize: number; readonly maxDelayMs: number } | undefined;
+  /** Whether `execute` yields many answers. */
+  readonly streaming: boolean;
+  readonly execute: (requests: never, contexts: never) => unknown;
+}
+
+/**
+ * Defines an operator.
+ *
+ * @throws {ConnectError} `invalid_argument` naming the option, the value seen and the value wanted
+ *
+ * @example
+ * ```ts
+ * const double = operator({
+ *   name: "double",
+ *   inputs: { x: { dtype: "FP32", shape: [-1] } },
+ *   outputs: { y: { dtype: "FP32", shape: [-1] } },
+ *   execute: ({ inputs: { x } }) => ({ y: x.data.map((value) => value * 2) }),
+ * });
+ * ```
+ */
+export function operator<
+  const I extends TensorSchema | undefined = undefined,
+  const O extends TensorSchema | undefined = undefined,
+  Remote extends boolean = false,
+>(options: OperatorOptions<I, O, Remote>): Operator;
+/** Defines an operator that takes several requests at once. */
+export function operator<
+  const I extends TensorSchema | undefined = undefined,
+  const O extends TensorSchema | undefined = undefined,
+  Remote extends boolean = false,
+>(options: BatchOperatorOptions<I, O, Remote>): Operator;
+export function operator(options: OperatorOptions | BatchOperatorOptions): Operator {
+  const { name, version = 1, inputs, outputs, batch, execute } = options;
+  if (typeof name !== "string") throw refusal("an operator", "name", "a string", name);
+  escapeName(name);
+  const label = `operator "${name}"`;
+  escapeName(String(version));
+  if (typeof execute !== "function") throw refusal(label, "execute", "a function", execute);
+  for (const [which, schema] of [["inputs", inputs], ["outputs", outputs]] as const) {
+    if (schema !== undefined && !isStandardSchema(schema)) checkSpecs(`the ${which} of ${label}`, schema);
+  }
+  const maxSize = batch?.maxSize ?? 1;
+  const whole = (option: string, value: number, min: number): number => {
+    if (!Number.isSafeInteger(value) || value < min) throw refusal(label, option, `an integer from ${min}`, value);
+    return value;
+  };
+  whole("batch.maxSize", maxSize, 1);
+  const maxInflight = whole("maxInflight", options.maxInflight ?? Math.max(5, batch === undefined ? 0 : 2 * maxSize), 1);
+  if (maxSize > maxInflight) throw refusal(label, "maxInflight", `at least batch.maxSize, ${maxSize}`, maxInflight);
+  return Object.freeze({
+    name,
+    version: String(version),
+    inputs,
+    outputs,
+    maxInflight,
+    idempotent: options.idempotent ?? false,
+    maxAttempts: whole("maxAttempts", options.maxAttempts ?? 3, 1),
+    priorities: whole("priorities", options.priorities ?? 1, 1),
+    storage: options.storage ?? "memory",
+    maxQueuedMessages: whole("maxQueuedMessages", options.maxQueuedMessages ?? 100_000, 1),
+    maxQueuedBytes: whole("maxQueuedBytes", options.maxQueuedBytes ?? 64 * 1024 * 1024, 1),
+    maxQueuedAgeMs: whole("maxQueuedAgeMs", options.maxQueuedAgeMs ?? 24 * 3600 * 1000, 1),
+    inline: options.inline ?? "auto",
+    fetchInputs: options.fetchInputs ?? true,
+    batch: batch === undefined ? undefined : { maxSize, maxDelayMs: whole("batch.maxDelayMs", batch.maxDelayMs ?? 0, 0) },
+    streaming: Object.prototype.toString.call(execute) === "[object AsyncGeneratorFunction]",
+    execute,
+  }) as Operator;
+}
+
+function refusal(label: string, option: string, wanted: string, seen: unknown): ConnectError {
+  return new ConnectError(`Cannot define ${label}: ${option} must be ${wanted}, got ${String(seen)}`, Code.InvalidArgument);
+}

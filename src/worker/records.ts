@@ -1,0 +1,68 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type InstanceRecord,
+  InstanceRecordSchema,
+  type OperatorDeclaration,
+  OperatorDeclarationSchema,
+  type TensorSpec as WireTensorSpec,
+} from "../../gen/waybill/v1/discovery_pb.ts";
+import { isStandardSchema, type TensorSchema } from "../client/schema.ts";
+import { wayToWire } from "../waybill/mod.ts";
+import type { ServedTensors } from "../client/serve-tensors.ts";
+import type { Operator } from "./operator.ts";
+
+/** An operator as its queue is declared. */
+export function declarationOf(operator: Operator): OperatorDeclaration {
+  return create(OperatorDeclarationSchema, {
+    name: operator.name,
+    versions: [operator.version],
+    defaultVersion: operator.version,
+    maxAttempts: operator.maxAttempts,
+    priorities: operator.priorities,
+    storage: operator.storage,
+    maxQueuedMessages: BigInt(operator.maxQueuedMessages),
+    maxQueuedBytes: BigInt(operator.maxQueuedBytes),
+    maxQueuedAgeMs: BigInt(operator.maxQueuedAgeMs),
+  });
+}
+
+/** What a worker says of itself. */
+export interface WorkerFacts {
+  readonly instance: string;
+  readonly name: string;
+  readonly runtime: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly operators: readonly Operator[];
+  readonly served: ServedTensors;
+}
+
+/** A worker as discovery lists it. */
+export function recordOf({ operators, served, ...facts }: WorkerFacts): InstanceRecord {
+  return create(InstanceRecordSchema, {
+    ...facts,
+    startedAtMs: BigInt(Date.now()),
+    operators: operators.map(({ name, version, maxInflight, inputs, outputs, idempotent, streaming }) => ({
+      name,
+      version,
+      maxInflight,
+      inputs: specsToWire(inputs),
+      outputs: specsToWire(outputs),
+      idempotent,
+      streaming,
+    })),
+    node: served.node,
+    ways: served.ways.map(wayToWire),
+  });
+}
+
+/** Only specs can be told to others: a Standard Schema is code. */
+function specsToWire(schema: TensorSchema | undefined): Omit<WireTensorSpec, "$typeName">[] {
+  if (schema === undefined || isStandardSchema(schema)) return [];
+  return Object.entries(schema).map(([name, { dtype, shape, optional = false }]) => ({
+    name,
+    dtype,
+    shape: shape.map(BigInt),
+    optional,
+  }));
+}

@@ -1,0 +1,195 @@
+import { hostname } from "node:os";
+import process from "node:process";
+import type { Bus } from "../bus/bus.ts";
+import { connectBus } from "../bus/connect.ts";
+import { type Logger, silentLogger } from "../bus/logger.ts";
+import { Client } from "../client/client.ts";
+import { type ServedTensors, serveTensors } from "../client/serve-tensors.ts";
+import type { Discovery, Registration } from "../discovery/discovery.ts";
+import { KvDiscovery } from "../discovery/kv-discovery.ts";
+import type { Beats } from "../rpc/beats.ts";
+import { CallServer, goneSubject } from "../rpc/call-server.ts";
+import { randomId } from "../rpc/ids.ts";
+import { OperatorServer } from "../rpc/operator-server.ts";
+import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
+import { MemoryStore } from "../rpc/queue/memory-store.ts";
+import type { RequestStore } from "../rpc/queue/request-store.ts";
+import { Subjects } from "../rpc/subjects.ts";
+import { operatorMethods } from "./execute.ts";
+import { WorkerMetrics } from "./metrics.ts";
+import type { Operator } from "./operator.ts";
+import { declarationOf, recordOf } from "./records.ts";
+import { serveStatus, type StatusServer } from "./status-server.ts";
+import { ThreadBeats } from "./thread-beats.ts";
+import { type ResolvedWorkerOptions, resolveOptions, type WorkerOptions } from "./worker-options.ts";
+import { runtimeName } from "./runtime.ts";
+
+/**
+ * A running worker. It serves from the moment {@linkcode startWorker} resolves; `drain` lets running requests end and takes no
+ * new ones, `close` ends them.
+ */
+export class Worker implements AsyncDisposable {
+  /** The instance's id: what answers call `instance`. */
+  readonly instance: string;
+  /** Its name in lists and logs. */
+  readonly name: string;
+  /** A client over the worker's own connection. */
+  readonly client: Client;
+  /** Where `/metrics` is, when asked for. */
+  readonly metricsUrl: string | undefined;
+  readonly #parts: WorkerParts;
+  #closing: Promise<void> | undefined;
+
+  /** Use {@linkcode startWorker}. */
+  constructor(parts: WorkerParts) {
+    this.#parts = parts;
+    this.instance = parts.server.instance;
+    this.name = parts.options.name;
+    this.client = parts.client;
+    this.metricsUrl = parts.status?.url;
+  }
+
+  /** Requests that run now. */
+  get inflight(): number {
+    return this.#parts.operators.reduce((sum, operator) => sum + operator.inflight, 0);
+  }
+
+  /** Takes no new requests, waits up to `drainMs` for running ones, then closes. Safe to call twice. */
+  drain(options: { drainMs?: number } = {}): Promise<void> {
+    return this.#closing ??= this.#stop(options.drainMs ?? this.#parts.options.drainMs);
+  }
+
+  /** Ends running requests with `unavailable`; queued ones go to other workers. */
+  close(): Promise<void> {
+    return this.drain({ drainMs: 0 });
+  }
+
+  /** The same as {@linkcode drain}. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.drain();
+  }
+
+  async #stop(drainMs: number): Promise<void> {
+    const { bus, server, store, operators, registration, served, client, status, ownsBus, logger } = this.#parts;
+    logger.info("Draining", { running: server.running });
+    const quietly = (work: Promise<unknown> | undefined) =>
+      Promise.resolve(work).catch((error) => logger.debug("While stopping", { error: String(error) }));
+    await quietly(registration.update({ draining: true }, { timeoutMs: 1_000 }));
+    await Promise.all(operators.map((operator) => quietly(operator.stopTaking())));
+    const until = performance.now() + drainMs;
+    do await server.drain(Math.max(0, until - performance.now())); while (
+      operators.some(({ held }) => held > 0) && performance.now() < until
+    );
+    await quietly(registration.close({ timeoutMs: 1_000 }));
+    for (const operator of operators) operator.close();
+    await quietly(store.close());
+    await quietly(bus.flush());
+    await quietly(server.beats.close());
+    await quietly(served.close());
+    await quietly(status?.close());
+    await quietly(client.close());
+    if (ownsBus) await quietly(bus.close());
+  }
+}
+
+interface WorkerParts {
+  readonly options: ResolvedWorkerOptions;
+  readonly bus: Bus;
+  readonly ownsBus: boolean;
+  readonly server: CallServer;
+  readonly store: RequestStore;
+  readonly operators: readonly OperatorServer[];
+  readonly registration: Registration;
+  readonly served: ServedTensors;
+  readonly client: Client;
+  readonly status: StatusServer | undefined;
+  readonly logger: Logger;
+}
+
+/**
+ * Connects, declares the operators' queues, and serves.
+ *
+ * @throws {ConnectError} `unavailable` when no broker answers in time, `permission_denied` when it does not let us serve
+ */
+export async function startWorker(options: WorkerOptions): Promise<Worker> {
+  const resolved = resolveOptions(options, process.env);
+  const { namespace, logger = silentLogger, over, servers, name } = resolved;
+  const bus = over?.bus ?? await connectBus(servers, { ...resolved, name });
+  const opened: (() => Promise<unknown>)[] = over === undefined ? [() => bus.close()] : [];
+  try {
+    const instance = randomId();
+    const subjects = new Subjects(namespace);
+    const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: resolved.inboxPrefix });
+    const beats = await startBeats(resolved, bus, goneSubject(subjects, instance));
+    const server = new CallServer(bus, { namespace, instance, beats, logger });
+    opened.push(() => server.beats.close());
+    const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, logger) : MemoryStore.over(bus, subjects);
+    opened.push(() => store.close());
+    const client = new Client(bus, discovery, { namespace, logger }, false);
+    opened.push(() => client.close());
+    const served = await serveTensors(bus, namespace, client.data, { logger, ...resolved.tensors, node: instance });
+    opened.push(() => served.close());
+    client.adoptStore(served);
+    const metrics = new WorkerMetrics({ worker: name, namespace }, () => served.store);
+    const host = { client, store: served.store, logger, metrics };
+    const operators = await Promise.all(
+      resolved.operators.map((operator) => serveOperator(operator, discovery, server, store, host)),
+    );
+    await bus.flush();
+    const status = resolved.metricsPort === undefined ? undefined : await serveStatus(metrics, bus, resolved.metricsPort);
+    const record = recordOf({
+      instance,
+      name,
+      runtime: runtimeName(),
+      host: hostname(),
+      pid: process.pid,
+      operators: resolved.operators,
+      served,
+    });
+    const registration = await discovery.register(record);
+    logger.info("Serving", { instance, operators: resolved.operators.map((operator) => operator.name), metrics: status?.url });
+    return new Worker({
+      options: resolved,
+      bus,
+      ownsBus: over === undefined,
+      server,
+      store,
+      operators,
+      registration,
+      served,
+      client,
+      status,
+      logger,
+    });
+  } catch (error) {
+    for (const close of opened.reverse()) await close().catch(() => {});
+    throw error;
+  }
+}
+
+async function serveOperator(
+  operator: Operator,
+  discovery: Discovery,
+  server: CallServer,
+  store: RequestStore,
+  host: Parameters<typeof operatorMethods>[0],
+): Promise<OperatorServer> {
+  const declaration = await discovery.declare(declarationOf(operator));
+  await store.declare(declaration);
+  const { version, maxInflight } = operator;
+  const serving = new OperatorServer(server, store, {
+    declaration,
+    version,
+    maxInflight,
+    methods: operatorMethods(host, operator),
+  });
+  serving.start();
+  return serving;
+}
+
+/** Beats come from a thread wherever the worker has a connection of its own to repeat. */
+async function startBeats(options: ResolvedWorkerOptions, bus: Bus, gone: string): Promise<Beats | undefined> {
+  if (options.over !== undefined) return undefined;
+  const { logger = silentLogger, servers, stallMs } = options;
+  return await ThreadBeats.start({ bus, servers, connection: options, goneSubject: gone, stallMs, logger });
+}
