@@ -4,7 +4,7 @@ import type { Waybill } from "../waybill/descriptor.ts";
 import { waybillFromString } from "../waybill/encoding.ts";
 import { errorFromHttp } from "./http-error.ts";
 import { httpWay } from "./owners.ts";
-import { piecesOf } from "./stream.ts";
+import { readText } from "./stream.ts";
 import { bearer } from "./way-http.ts";
 
 /** An answer about a lease is no longer than a descriptor. */
@@ -59,21 +59,8 @@ export class HttpOwner {
       await response.body?.cancel();
       throw capabilityDenied();
     }
-    const text = await readText(response, MAX_ANSWER_BYTES);
+    const text = await readText(response.body, MAX_ANSWER_BYTES);
     if (!response.ok) throw errorFromHttp(action, response.status, text);
     return text;
   }
-}
-
-/** A short body as text; what is longer than `maxBytes` is cut off. */
-export async function readText(response: Response, maxBytes: number): Promise<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  let bytes = 0;
-  for await (const piece of piecesOf(response.body)) {
-    bytes += piece.length;
-    text += decoder.decode(piece, { stream: true });
-    if (bytes > maxBytes) break;
-  }
-  return text;
 }

@@ -6,7 +6,7 @@ import type { Tensor } from "../tensor/tensor.ts";
 import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
 import { waybillFromString } from "../waybill/encoding.ts";
 import { errorFromHttp } from "./http-error.ts";
-import { readText } from "./http-owner.ts";
+import { readText } from "./stream.ts";
 import type { NodeClients } from "./node-clients.ts";
 
 /** Pieces on their way at once. */
@@ -115,7 +115,7 @@ export async function putOverHttp(
     credentials: "omit",
     signal,
   });
-  const text = await readText(response, 32_768);
+  const text = await readText(response.body, 32_768);
   if (response.status === 201) return waybillFromString(text);
   throw errorFromHttp(`put ${tensor}`, response.status, text);
 }

@@ -14,3 +14,16 @@ export async function* piecesOf(body: ReadableStream<Uint8Array> | null): AsyncG
     if (!ended) await reader.cancel().catch(() => {});
   }
 }
+
+/** A short body as text; what is longer than `maxBytes` is cut off. */
+export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const piece of piecesOf(body)) {
+    bytes += piece.length;
+    text += decoder.decode(piece, { stream: true });
+    if (bytes > maxBytes) break;
+  }
+  return text;
+}

@@ -102,3 +102,8 @@ export async function failure(work: Promise<unknown>): Promise<Error> {
   }
   throw new Error("It must fail, and did not");
 }
+
+/** Whether bytes are equal, without the long report of `expect`. */
+export function same(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,97 @@
+import { base64Decode } from "@bufbuild/protobuf/wire";
+import { capabilityDenied } from "../waybill/capability.ts";
+import { REFERENCE_BYTES } from "../waybill/capability-format.ts";
+import { parseRange } from "./http-range.ts";
+import type { TensorStore } from "./store.ts";
+import type { StoredTensor, TensorProof } from "./store-types.ts";
+
+/** Up to this a body is handed over whole, above it piece by piece as the reader takes it. */
+const WHOLE_BYTES = 4 * 1_048_576;
+const PIECE_BYTES = 1_048_576;
+
+/** Response headers that browsers show to pages of other origins. */
+export const EXPOSED_HEADERS: readonly string[] = [
+  "accept-ranges",
+  "content-length",
+  "content-range",
+  "waybill-dtype",
+  "waybill-expires-at-ms",
+  "waybill-shape",
+];
+
+/**
+ * The proof that a request gives: the reference in its path, the capability as its bearer token.
+ *
+ * @throws {ConnectError} `permission_denied`, as for a wrong one
+ */
+export function proofOf(reference: string, authorization: string | undefined): TensorProof {
+  const bytes = decode(reference);
+  const capability = decode(/^Bearer +([\w-]+)$/i.exec(authorization ?? "")?.[1] ?? "");
+  if (bytes.length !== REFERENCE_BYTES || capability.length === 0) throw capabilityDenied();
+  return { reference: bytes, capability };
+}
+
+/**
+ * Answers `GET /v1/tensors/:reference`, and `HEAD`, whose body the server leaves out.
+ *
+ * @throws {ConnectError} `permission_denied`
+ */
+export async function getTensor(store: TensorStore, proof: TensorProof, range: string | undefined): Promise<Response> {
+  const stored = await store.get(proof);
+  const { dtype, shape, byteLength: size } = stored.tensor;
+  const headers: Record<string, string> = {
+    "accept-ranges": "bytes",
+    "cache-control": "no-store",
+    "content-length": String(size),
+    "content-type": "application/octet-stream",
+    "waybill-dtype": dtype,
+    "waybill-expires-at-ms": String(stored.expiresAtMs),
+    "waybill-shape": shape.join(","),
+    "x-content-type-options": "nosniff",
+  };
+  const wanted = parseRange(range, size);
+  if (wanted === "all") return new Response(bodyOf(stored, 0, size), { headers });
+  if (wanted === "unsatisfiable") return unsatisfiable(range, size);
+  const { offset, length } = wanted;
+  headers["content-length"] = String(length);
+  headers["content-range"] = `bytes ${offset}-${offset + length - 1}/${size}`;
+  return new Response(bodyOf(stored, offset, length), { status: 206, headers });
+}
+
+function unsatisfiable(range: string | undefined, size: number): Response {
+  const message = `Cannot read a part: Range must be one range within ${size} bytes, got ${
+    JSON.stringify(range?.slice(0, 80))
+  }`;
+  return Response.json({ code: "out_of_range", message }, {
+    status: 416,
+    headers: { "content-range": `bytes */${size}`, "cache-control": "no-store" },
+  });
+}
+
+function bodyOf({ tensor, slice }: StoredTensor, offset: number, length: number): BodyInit {
+  if (length <= WHOLE_BYTES) return tensor.bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
+  return pieces(slice, offset, offset + length);
+}
+
+/** Apart from the tensor: while a slow reader keeps this waiting, its lease alone keeps the tensor. */
+function pieces(slice: StoredTensor["slice"], start: number, end: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let at = start;
+  return new ReadableStream({
+    pull(controller) {
+      const piece = slice(at, Math.min(PIECE_BYTES, end - at));
+      // A short body, never a wrong one.
+      if (piece === undefined) return controller.error(new Error("The lease ended while the tensor was read"));
+      at += piece.length;
+      controller.enqueue(piece as Uint8Array<ArrayBuffer>);
+      if (at === end) controller.close();
+    },
+  }, { highWaterMark: 0 });
+}
+
+function decode(text: string): Uint8Array {
+  try {
+    return base64Decode(text);
+  } catch {
+    return new Uint8Array(0);
+  }
+}
