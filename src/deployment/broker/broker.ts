@@ -70,6 +70,7 @@ class NatsServer implements Broker {
   readonly #options: BrokerOptions;
   #config: BrokerConfig;
   #child: ChildProcess | undefined;
+  #running = false;
   #guard: Guard | undefined;
   #exited: Promise<BrokerExit> = Promise.resolve({ code: null, signal: null });
   #ports: Ports = {};
@@ -128,8 +129,11 @@ class NatsServer implements Broker {
       const temporary = this.#options.dir === undefined ? this.dir : "";
       const guard = child.pid === undefined ? undefined : guardProcess(child.pid, temporary);
       this.#guard = guard;
+      this.#running = child.pid !== undefined;
       this.#exited = new Promise((resolve) => {
         const end = (exit: BrokerExit) => {
+          // Once it has ended, its number may be another process's.
+          this.#running = false;
           guard?.dismiss();
           resolve(exit);
         };
@@ -178,8 +182,8 @@ class NatsServer implements Broker {
   }
 
   #signal(name: "SIGTERM" | "SIGKILL"): void {
-    // child.kill() and not process.kill(pid): it does nothing once the process has ended and its number may be another's.
-    this.#child?.kill(name);
+    // Not child.kill(): after it Deno 2.9 reports the signal in place of the exit code.
+    if (this.#running) process.kill(this.pid, name);
   }
 
   async #end(name: "SIGTERM" | "SIGKILL"): Promise<void> {
