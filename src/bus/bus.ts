@@ -7,7 +7,7 @@
 /** Headers of a message: few, short and plain ASCII. */
 export type BusHeaders = Readonly<Record<string, string>>;
 
-/** A message as it arrived. Its payload aliases the frame it came in: `slice()` what outlives the handler. */
+/** A message as it arrived. Its payload aliases the frame it came in: `slice()`, which copies, what outlives the handler. */
 export interface BusMessage {
   /** The subject it was published to. */
   readonly subject: string;
@@ -31,7 +31,7 @@ export interface BusSubscription {
   drain(): Promise<void>;
 }
 
-/** What happened to the connection; doubles are removed. */
+/** What happened to the connection. Each outage is a `disconnect`, a `reconnecting` and, in the end, a `reconnect`. */
 export type BusStatus =
   | { readonly type: "disconnect" }
   | { readonly type: "reconnecting" }
@@ -56,7 +56,10 @@ export interface Bus extends AsyncDisposable {
   readonly maxPayloadBytes: number;
   /** Whether the broker can store messages (JetStream). The memory bus cannot. */
   readonly canStore: boolean;
-  /** Whether the connection is up at this moment; while it is not, what is published waits for the reconnect. */
+  /**
+   * Whether the connection is up at this moment. While it is not, what is published waits for the reconnect; what was published
+   * just before the loss was noticed may be lost.
+   */
   readonly connected: boolean;
   /** Settles when the connection has ended for good: with the error that ended it, or nothing after a close. */
   readonly closed: Promise<Error | undefined>;
@@ -64,11 +67,19 @@ export interface Bus extends AsyncDisposable {
   /**
    * Sends a message and returns at once. There is no backpressure in it: await {@linkcode flush} every so many bytes.
    *
-   * @throws {ConnectError} `resource_exhausted` past {@linkcode maxPayloadBytes}, `unavailable` once closed
+   * The payload is not copied: it must stay as it is until the next turn of the loop, or until the reconnect.
+   *
+   * @throws {ConnectError} `resource_exhausted` past {@linkcode maxPayloadBytes}, `invalid_argument` for a subject with white
+   * space or a header that is not printable ASCII, `unavailable` once closed or when too much waits for the reconnect
    */
   publish(subject: string, payload: Uint8Array, options?: { headers?: BusHeaders; reply?: string }): void;
 
-  /** Calls `handler` for each message in order of arrival. With a `queue`, one member of the group gets each message. */
+  /**
+   * Calls `handler` for each message in order of arrival. With a `queue`, one member of the group gets each message. A handler
+   * that throws is reported as an error through {@linkcode onStatus}, and nothing else happens; so is a subscription refused.
+   *
+   * @throws {ConnectError} `invalid_argument` for a subject with white space, `unavailable` once closed
+   */
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription;
 
   /**
@@ -79,13 +90,21 @@ export interface Bus extends AsyncDisposable {
    */
   request(subject: string, payload: Uint8Array, options?: BusRequestOptions): Promise<BusMessage>;
 
-  /** Waits until the broker has taken everything published so far. */
+  /**
+   * Waits until the broker has taken everything published so far, and what it had sent until then has been handled. While the
+   * connection is down it waits for the reconnect.
+   *
+   * @throws {ConnectError} `unavailable` when the connection breaks or is closed meanwhile: what was published may be lost
+   */
   flush(): Promise<void>;
 
   /** Reports what happens to the connection until the returned function is called. */
   onStatus(listener: (status: BusStatus) => void): () => void;
 
-  /** Stops subscriptions after what is on its way, sends what is pending, then closes. Safe to call twice. */
+  /**
+   * Stops subscriptions after what is on its way, sends what is pending, then closes. Closes at once while the connection is
+   * down. Safe to call twice.
+   */
   drain(): Promise<void>;
 
   /** Closes at once. Safe to call twice, and before the connection was ever up. */

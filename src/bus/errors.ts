@@ -69,7 +69,6 @@ const codes: ReadonlyMap<string, Code> = new Map([
   ["AbortError", Code.Canceled],
   ["AUTHORIZATION_VIOLATION", Code.Unauthenticated],
   ["AUTHENTICATION_EXPIRED", Code.Unauthenticated],
-  ["AUTHENTICATION_TIMEOUT", Code.Unauthenticated],
   ["ACCOUNT_EXPIRED", Code.Unauthenticated],
   ["BAD_AUTHENTICATION", Code.Unauthenticated],
   ["BAD_CREDS", Code.Unauthenticated],

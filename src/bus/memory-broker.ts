@@ -61,6 +61,7 @@ export class MemoryBroker {
   readonly #wildcards: Entry[] = [];
   #turn = 0;
 
+  /** Makes a broker that nobody is connected to. */
   constructor(options: MemoryBrokerOptions = {}) {
     this.maxPayloadBytes = options.maxPayloadBytes ?? 1024 * 1024;
     this.#deliver = options.deliver;

@@ -14,7 +14,7 @@ export { subjectMatches } from "./subjects.ts";
 export type { Bus, BusHeaders, BusMessage, BusRequestOptions, BusStatus, BusSubscription } from "./bus.ts";
 export type { Logger } from "./logger.ts";
 export type { MemoryBus, MemoryBusOptions } from "./memory.ts";
-export type { MemoryBrokerOptions } from "./memory-broker.ts";
+export type { MemoryBrokerOptions, MemoryEnvelope, MemoryRoute } from "./memory-broker.ts";
 export type { NatsBusOptions } from "./nats-connection.ts";
 export type {
   NatsConnectionLike,

@@ -61,9 +61,11 @@ class WebSocketDial implements Dial {
 
   async #open(url: string): Promise<{ socket: WebSocketLike; encrypted: boolean }> {
     if (this.#control.stopped) throw new Error("The connection is closed");
-    const socket = await this.#factory(url);
+    const socket: ClientSocket = await this.#factory(url);
     this.#socket = socket;
     if (this.#control.stopped) {
+      // Without a listener, npm `ws` throws the error of closing before it is open.
+      socket.onerror = () => {};
       socket.close();
       throw new Error("The connection is closed");
     }
