@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { version as own } from "../../src/cli/version.ts";
+import { documented } from "./documented.ts";
 import { emit } from "./emit.ts";
 import { missingPackages } from "./lock-file.ts";
 import { type Ended, runCommand } from "./run-command.ts";
@@ -70,13 +71,6 @@ async function packageIsSound(): Promise<Ended> {
   return emitted.code === 0 ? await verifyPackage() : emitted;
 }
 
-/** Whether every export of the entry points says what it is. */
-async function documented(): Promise<Pick<Ended, "code" | "output">> {
-  const { code, output } = await runCommand("deno", ["doc", "--lint", ...await entryPoints()], { capture: true });
-  // Deno 2.9 does not find its way around in @types/node, which hides what matters.
-  return { code, output: output.replaceAll(/^Warning Failed resolving types\..*\n\s+at .*\n/gm, "") };
-}
-
 /** Everything that is checked beside the tests. */
 export const checkSteps: readonly CheckStep[] = [
   command("format (deno fmt)", "deno", "fmt", "--check"),
@@ -85,7 +79,7 @@ export const checkSteps: readonly CheckStep[] = [
   command("protocol style (buf lint)", "buf", "lint"),
   command("protocol compatibility (buf breaking)", "buf", "breaking", "--against", baseline),
   { name: "generated code is current (npm run gen)", run: generatedAgrees },
-  { name: "API documentation (deno doc --lint)", run: documented },
+  { name: "API documentation (deno doc --lint)", run: async () => documented(await entryPoints()) },
   { name: "versions and entry points agree", run: manifestsAgree },
   { name: "lock file is complete (npm run lock)", run: lockIsComplete },
   { name: "package (publint, attw)", run: packageIsSound },
