@@ -39,6 +39,7 @@ export interface BucketDiscoveryOptions {
 const DEFAULT_TIMEOUT_MS = 5000;
 /** How long the mark of a withdrawn operator stays, so that no declarer that was cut off brings it back. */
 const UNDECLARED_MARK_MS = 24 * 3600_000;
+const DECLARE_AGAIN_MS = 1000;
 const MAX_DECLARE_ATTEMPTS = 100;
 
 const decoder = new TextDecoder();
@@ -53,6 +54,7 @@ export class BucketDiscovery implements Discovery {
   /** What was declared through this object, to be declared again where the store lost it. */
   readonly #declared = new Map<string, OperatorDeclaration>();
   readonly #stopListening: () => void;
+  #stopRetry: () => void = () => {};
 
   constructor(bucket: Bucket, options: BucketDiscoveryOptions) {
     this.#bucket = bucket;
@@ -112,8 +114,11 @@ export class BucketDiscovery implements Discovery {
   }
 
   async register(record: InstanceRecord, options: RegisterOptions = {}): Promise<Registration> {
-    const onClosed = () => this.#registrations.delete(registration);
-    const registration = new LeasedRegistration(this.#bucket, record, options, this.#logger, onClosed);
+    const registration: LeasedRegistration = new LeasedRegistration(this.#bucket, record, options, {
+      logger: this.#logger,
+      marginMs: this.#marginMs,
+      onClosed: () => this.#registrations.delete(registration),
+    });
     await registration.start(options);
     this.#registrations.add(registration);
     return registration;
@@ -162,6 +167,7 @@ export class BucketDiscovery implements Discovery {
   /** Deletes the records of its registrations and ends its watches. Declarations stay. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening();
+    this.#stopRetry();
     this.#declared.clear();
     await Promise.all([...this.#registrations, ...this.#watches].map((held) => held.close()));
     this.#bucket.close();
@@ -187,6 +193,7 @@ export class BucketDiscovery implements Discovery {
 
   /** Only where there is no trace of it: a mark says that somebody withdrew it. */
   async #declareAgain(): Promise<void> {
+    this.#stopRetry();
     for (const [key, declaration] of [...this.#declared]) {
       try {
         const entry = await this.#bucket.get(key);
@@ -194,6 +201,9 @@ export class BucketDiscovery implements Discovery {
         else if (entry.deleted !== undefined) this.#declared.delete(key);
       } catch (error) {
         this.#logger.warn("Could not declare an operator again", { operator: declaration.name, error });
+        // A broker that has just come back may take a while to open its store.
+        this.#stopRetry();
+        this.#stopRetry = startTimer(() => void this.#declareAgain(), DECLARE_AGAIN_MS);
       }
     }
   }

@@ -206,20 +206,27 @@ export class KvBucket implements Bucket {
 
   /** Runs a request; `undefined` when it fails because there is no bucket, which is not the same as no broker or no leader. */
   async #orMissing<T>(action: string, options: DiscoveryCallOptions, run: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await run();
-    } catch (error) {
-      if (hasCode(error, Code.Unavailable) && await this.#isMissing(options)) return undefined;
-      throw storeError(error, action, options);
+    for (let isRepeat = false;; isRepeat = true) {
+      try {
+        return await run();
+      } catch (error) {
+        if (hasCode(error, Code.Unavailable)) {
+          const bucket = await this.#find(options);
+          if (bucket === "missing") return undefined;
+          // It may have been made between the two questions.
+          if (bucket === "there" && !isRepeat) continue;
+        }
+        throw storeError(error, action, options);
+      }
     }
   }
 
-  async #isMissing(options: DiscoveryCallOptions): Promise<boolean> {
+  async #find(options: DiscoveryCallOptions): Promise<"there" | "missing" | "unknown"> {
     try {
       await callApi(this.#bus, `STREAM.INFO.${this.#options.names.stream}`, undefined, options);
-      return false;
+      return "there";
     } catch (error) {
-      return isApiError(error, ApiErrorCode.streamNotFound);
+      return isApiError(error, ApiErrorCode.streamNotFound) ? "missing" : "unknown";
     }
   }
 

@@ -25,9 +25,7 @@ export interface KvDiscoveryOptions extends BucketDiscoveryOptions {
  * `inst.<instance>` and values in JSON, so that `nats kv ls wb_demo` and `nats kv get` show it. The first write makes the bucket.
  * With brokers since 2.11 a dead process's record vanishes by itself; with older ones only watchers notice.
  *
- * Rights: reading needs to publish to `$JS.API.DIRECT.GET.KV_wb_<ns>` and below, and `$JS.API.STREAM.INFO.KV_wb_<ns>` to tell
- * "no bucket" from "no answer"; watching without delay also `$JS.API.CONSUMER.CREATE.KV_wb_<ns>.>` and `$JS.FC.KV_wb_<ns>.>`;
- * writing `$KV.wb_<ns>.>`; making the bucket `$JS.API.STREAM.CREATE.KV_wb_<ns>`.
+ * What a user must be permitted is told by {@linkcode discoveryRights}.
  *
  * @example
  * ```ts

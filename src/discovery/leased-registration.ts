@@ -14,12 +14,21 @@ const CLOSE_TIMEOUT_MS = 2000;
 /** After a renewal failed. */
 const RETRY_MS = 1000;
 
+/** What a registration gets from its discovery. */
+export interface Surroundings {
+  readonly logger: Logger;
+  /** How much longer than its lease the store keeps the record. */
+  readonly marginMs: number;
+  readonly onClosed: () => void;
+}
+
 /** Keeps an instance's record in a bucket. */
 export class LeasedRegistration implements Registration {
   readonly #bucket: Bucket;
   readonly #logger: Logger;
   readonly #key: string;
   readonly #renewMs: number;
+  readonly #marginMs: number;
   readonly #onClosed: () => void;
   #record: InstanceRecord;
   #failures = 0;
@@ -29,7 +38,7 @@ export class LeasedRegistration implements Registration {
   /** Writes follow one another, so that no older record overwrites a newer one. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  constructor(bucket: Bucket, record: InstanceRecord, options: RegisterOptions, logger: Logger, onClosed: () => void) {
+  constructor(bucket: Bucket, record: InstanceRecord, options: RegisterOptions, surroundings: Surroundings) {
     const leaseMs = options.leaseMs ?? (record.leaseMs || DEFAULT_LEASE_MS);
     const renewMs = options.renewMs ?? leaseMs / 3;
     if (!Number.isInteger(leaseMs) || leaseMs < 1 || !(renewMs > 0 && renewMs < leaseMs)) {
@@ -39,10 +48,11 @@ export class LeasedRegistration implements Registration {
       );
     }
     this.#bucket = bucket;
-    this.#logger = logger;
+    this.#logger = surroundings.logger;
+    this.#marginMs = surroundings.marginMs;
     this.#key = instanceKey(record.instance);
     this.#renewMs = renewMs;
-    this.#onClosed = onClosed;
+    this.#onClosed = surroundings.onClosed;
     this.#record = create(InstanceRecordSchema, { ...clone(InstanceRecordSchema, record), leaseMs });
   }
 
@@ -91,7 +101,7 @@ export class LeasedRegistration implements Registration {
     const { leaseMs } = this.#record;
     return this.#inTurn(() => {
       const value = encodeRecord(InstanceRecordSchema, this.#record);
-      return this.#bucket.put(this.#key, value, { ...options, ttlMs: leaseMs });
+      return this.#bucket.put(this.#key, value, { ...options, ttlMs: leaseMs + this.#marginMs });
     });
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 export { KvDiscovery } from "./kv-discovery.ts";
+export { discoveryRights } from "./kv-rights.ts";
 export { MemoryDiscovery } from "./memory-discovery.ts";
 export { MemoryStore } from "./memory-store.ts";
 export { pickInstance, pickUploadNode, servedOperator, servingInstances, uploadNodes } from "./resolve.ts";
@@ -23,6 +24,7 @@ export type {
 } from "./discovery.ts";
 export type { BucketDiscoveryOptions } from "./bucket-discovery.ts";
 export type { KvDiscoveryOptions } from "./kv-discovery.ts";
+export type { DiscoveryRight } from "./kv-rights.ts";
 export type { MemoryDiscoveryOptions } from "./memory-discovery.ts";
 export type { PickOptions } from "./resolve.ts";
 export type { StaticRecords } from "./static-discovery.ts";
