@@ -32,7 +32,7 @@ export interface DataPlaneOptions {
   caller?: Caller;
   /** Stores of this process. */
   stores?: Iterable<TensorStore>;
-  /** Sends HTTP requests. Default: the fastest that the runtime has; of tensors' bytes in Node and Bun not `fetch`. */
+  /** Sends HTTP requests. Default: the fastest that the runtime has; in Node not `fetch`, for tensors' bytes. */
   fetch?: typeof globalThis.fetch;
   /** Whether a descriptor's URL may be asked: descriptors come from strangers. Default: all. */
   allowUrl?: (url: URL) => boolean;

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { type FetchHandler, IDLE_SECONDS, type ListeningServer } from "./http-server.ts";
 
-/** Listens with Node's server. Around a plain listener Hono and its adapter cost nothing that shows (8 kB, p50 126 µs each). */
+/** Listens with Node's server. A plain listener in place of Hono and its adapter would save 10 µs of 113 µs (8 kB, p50). */
 export async function listenNode(fetch: FetchHandler, hostname: string, port: number): Promise<ListeningServer> {
   const server = createServer(
     // An upload may take as long as it keeps coming; the store ends it after silence.

@@ -8,7 +8,7 @@ import type { HttpWay } from "../waybill/way.ts";
 
 /** How to read over HTTP. */
 export interface HttpHandlerOptions {
-  /** Sends the requests. Default: Node's own client in Node and Bun, else the global `fetch`. */
+  /** Sends the requests. Default: Node's own client in Node, else the global `fetch`. */
   fetch?: typeof globalThis.fetch;
   /** Whether a URL may be asked at all: a descriptor comes from a stranger. Default: all. */
   allowUrl?: (url: URL) => boolean;
