@@ -15,6 +15,9 @@ export type TensorsOf<S extends TensorSchema | undefined, Remote extends boolean
 
 type TensorOf<D extends DType, Remote extends boolean> = Remote extends true ? AnyTensor<D> : Tensor<D>;
 
+/** Inputs that are not fetched may be somewhere else. */
+type RemoteWhere<Fetch extends boolean> = Fetch extends true ? false : true;
+
 /** What an operator answers with: outputs by name. */
 export type OutputsOf<S extends TensorSchema | undefined> = S extends TensorSpecs ?
     & { readonly [K in keyof S as S[K]["optional"] extends true ? never : K]: TensorValue }
@@ -47,7 +50,7 @@ export type ExecuteResult<O extends TensorSchema | undefined> =
 export interface OperatorCommon<
   I extends TensorSchema | undefined,
   O extends TensorSchema | undefined,
-  Remote extends boolean,
+  Fetch extends boolean,
 > {
   /** Its name, of any characters; shared by all workers that serve it. */
   name: string;
@@ -76,31 +79,31 @@ export interface OperatorCommon<
   /** How outputs travel unless the request says otherwise. Default `"auto"`: inline up to 64 KiB each. */
   inline?: InlineChoice;
   /** Whether inputs by reference are fetched before `execute`. `false` hands them on as they are. Default `true`. */
-  fetchInputs?: Remote extends true ? false : true;
+  fetchInputs?: Fetch;
 }
 
 /** An operator that takes one request at a time. */
 export interface OperatorOptions<
   I extends TensorSchema | undefined = undefined,
   O extends TensorSchema | undefined = undefined,
-  Remote extends boolean = false,
-> extends OperatorCommon<I, O, Remote> {
+  Fetch extends boolean = true,
+> extends OperatorCommon<I, O, Fetch> {
   batch?: undefined;
   /** Does the work: returns outputs, or, as an async generator, yields many. */
-  execute(request: OperatorRequest<TensorsOf<I, Remote>>, context: OperatorContext): ExecuteResult<O>;
+  execute(request: OperatorRequest<TensorsOf<I, RemoteWhere<Fetch>>>, context: OperatorContext): ExecuteResult<O>;
 }
 
 /** An operator that takes several requests at once. */
 export interface BatchOperatorOptions<
   I extends TensorSchema | undefined = undefined,
   O extends TensorSchema | undefined = undefined,
-  Remote extends boolean = false,
-> extends OperatorCommon<I, O, Remote> {
+  Fetch extends boolean = true,
+> extends OperatorCommon<I, O, Fetch> {
   /** Waits up to `maxDelayMs` (default 0: only for what is there) for up to `maxSize` requests. */
   batch: { maxSize: number; maxDelayMs?: number };
   /** Does the work: one outputs record per request, in their order; an `Error` in its place fails that request alone. */
   execute(
-    requests: readonly OperatorRequest<TensorsOf<I, Remote>>[],
+    requests: readonly OperatorRequest<TensorsOf<I, RemoteWhere<Fetch>>>[],
     contexts: readonly OperatorContext[],
   ): readonly (OutputsOf<O> | Error)[] | Promise<readonly (OutputsOf<O> | Error)[]>;
 }
@@ -145,14 +148,14 @@ export interface Operator {
 export function operator<
   const I extends TensorSchema | undefined = undefined,
   const O extends TensorSchema | undefined = undefined,
-  Remote extends boolean = false,
->(options: OperatorOptions<I, O, Remote>): Operator;
+  Fetch extends boolean = true,
+>(options: OperatorOptions<I, O, Fetch>): Operator;
 /** Defines an operator that takes several requests at once. */
 export function operator<
   const I extends TensorSchema | undefined = undefined,
   const O extends TensorSchema | undefined = undefined,
-  Remote extends boolean = false,
->(options: BatchOperatorOptions<I, O, Remote>): Operator;
+  Fetch extends boolean = true,
+>(options: BatchOperatorOptions<I, O, Fetch>): Operator;
 export function operator(options: OperatorOptions | BatchOperatorOptions): Operator {
   const { name, version = 1, inputs, outputs, batch, execute } = options;
   if (typeof name !== "string") throw refusal("an operator", "name", "a string", name);
