@@ -15,13 +15,13 @@ import {
 } from "../tensor/mod.ts";
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
-import { type InlineChoice, place, type Placed, referenceOf } from "./placement.ts";
+import { type InlineChoice, inlineToParameter, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
 import { type AnyTensor, type InferInputs, type InferOutputs, toTensors } from "./values.ts";
 import type { Tensor } from "../tensor/mod.ts";
 
-/** The request parameter that asks for outputs inline (`true`) or by reference (`false`). Reserved: users never see it. */
+/** The request parameter that asks for outputs inline or by reference, all or by name. Reserved: users never see it. */
 export const INLINE_PARAMETER = "waybill_inline";
 /** The request parameter that carries the correlation id, as KServe names it. */
 export const CORRELATION_PARAMETER = "sequence_id";
@@ -45,7 +45,7 @@ export interface CallOptions {
   mode?: DispatchMode;
   /** One instance that shall answer; default any. The request then goes there directly. */
   instance?: string;
-  /** `true` sends tensors in messages, `false` by reference, both ways; by input name for inputs alone. Default `"auto"`. */
+  /** `true` sends tensors in messages, `false` by reference, inputs and outputs alike, all or by name. Default `"auto"`. */
   inline?: InlineChoice;
   /** Parameters for the operator; exact types arrive. Default none. */
   parameters?: InferParameters;
@@ -227,10 +227,11 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   }
 
   #parameters(call: HandleOptions): WireParameters | undefined {
-    const { parameters, inline, correlationId, priority } = call;
-    if (parameters === undefined && typeof inline !== "boolean" && correlationId === undefined && !priority) return undefined;
+    const { parameters, correlationId, priority } = call;
+    const inline = inlineToParameter(call.inline);
+    if (parameters === undefined && inline === undefined && correlationId === undefined && !priority) return undefined;
     const wire = encodeParameters(parameters ?? {});
-    if (typeof inline === "boolean") wire[INLINE_PARAMETER] = encodeParameter(INLINE_PARAMETER, inline);
+    if (inline !== undefined) wire[INLINE_PARAMETER] = encodeParameter(INLINE_PARAMETER, inline);
     if (correlationId !== undefined) wire[CORRELATION_PARAMETER] = encodeParameter(CORRELATION_PARAMETER, correlationId);
     if (priority) wire[PRIORITY_PARAMETER] = encodeParameter(PRIORITY_PARAMETER, BigInt(priority));
     return wire;

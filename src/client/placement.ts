@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import { isTensor, type MessageTensor, type Tensor } from "../tensor/mod.ts";
 import { Waybill, waybillToString } from "../waybill/mod.ts";
 import type { AnyTensor } from "./values.ts";
@@ -27,9 +28,35 @@ export interface Placed {
   readonly stored: readonly Waybill[];
 }
 
+/** A choice as a request tells it to whoever answers; `undefined` when there is nothing to tell. */
+export function inlineToParameter(choice: InlineChoice | undefined): boolean | string | undefined {
+  return typeof choice === "object" ? JSON.stringify(choice) : choice === "auto" ? undefined : choice;
+}
+
+/**
+ * The choice that a request tells.
+ *
+ * @throws {ConnectError} `invalid_argument` for a value that is none
+ */
+export function inlineFromParameter(value: unknown): InlineChoice | undefined {
+  if (value === undefined || typeof value === "boolean") return value;
+  try {
+    const choice: unknown = JSON.parse(String(value));
+    const isChoice = (one: unknown) => typeof one === "boolean" || one === "auto";
+    if (typeof choice === "object" && choice !== null && Object.values(choice).every(isChoice)) return choice as InlineChoice;
+  } catch {
+    // Told below, with everything else that is no choice.
+  }
+  throw new ConnectError(
+    `Cannot place outputs: the request's choice must be a boolean or booleans by name, got ${JSON.stringify(String(value))}`,
+    Code.InvalidArgument,
+  );
+}
+
 /** The choice for one name. */
 export function inlineOf(choice: InlineChoice, name: string): Inline {
-  return typeof choice === "object" ? choice[name] ?? "auto" : choice;
+  if (typeof choice !== "object") return choice;
+  return Object.hasOwn(choice, name) ? choice[name] ?? "auto" : "auto";
 }
 
 /**

@@ -4,7 +4,7 @@ import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
 import { CORRELATION_PARAMETER, INLINE_PARAMETER, PRIORITY_PARAMETER } from "../client/operator-handle.ts";
-import { type InlineChoice, place, referenceOf } from "../client/placement.ts";
+import { inlineFromParameter, place, referenceOf } from "../client/placement.ts";
 import { checkSchema } from "../client/schema.ts";
 import { type AnyTensor, type InferInputs, toTensors } from "../client/values.ts";
 import type { TensorStore } from "../data/store.ts";
@@ -191,7 +191,7 @@ class Execution {
   ): Promise<ModelInferResponse> {
     const messageMaxBytes = this.#host.client.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
     const placing = place(outputs, {
-      inline: (reserved(message, INLINE_PARAMETER) as InlineChoice | undefined) ?? this.#operator.inline,
+      inline: inlineFromParameter(reserved(message, INLINE_PARAMETER)) ?? this.#operator.inline,
       inlineMaxBytes: AUTO_INLINE_MAX_BYTES,
       messageMaxBytes,
       store: (tensor) => this.#host.store.put(tensor, { signal: context.signal }),
