@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type Guard, guardProcess } from "./guard.ts";
+import { type Guard, startGuard } from "./guard.ts";
 import { locateBroker } from "./locate.ts";
 import { type BrokerConfig, serverConfig } from "./server-config.ts";
 import { reasonOf } from "./source.ts";
@@ -16,6 +16,10 @@ export interface BrokerOptions extends BrokerConfig {
   binary?: string;
   /** Folder for configuration, log and stored messages, which is kept. Default: a temporary one, removed by `stop()`. */
   dir?: string;
+  /** Its log. Default: `nats-server.log` in the folder. */
+  logFile?: string;
+  /** What ends it when this process is killed. Default: a guard of its own. */
+  guard?: Guard;
   /** Told what happens, in one line each. Default: says nothing. */
   log?: (line: string) => void;
   /** How long the broker may take until it accepts connections. Default 10,000 ms. */
@@ -72,6 +76,7 @@ class NatsServer implements Broker {
   #child: ChildProcess | undefined;
   #running = false;
   #guard: Guard | undefined;
+  readonly #logFile: string;
   #exited: Promise<BrokerExit> = Promise.resolve({ code: null, signal: null });
   #ports: Ports = {};
 
@@ -80,6 +85,7 @@ class NatsServer implements Broker {
     this.dir = dir;
     this.#options = options;
     this.#config = options;
+    this.#logFile = options.logFile ?? join(dir, "nats-server.log");
   }
 
   get pid(): number {
@@ -121,20 +127,20 @@ class NatsServer implements Broker {
   }
 
   #spawn(configFile: string): void {
-    const log = openSync(join(this.dir, "nats-server.log"), "a", 0o600);
+    const log = openSync(this.#logFile, "a", 0o600);
     try {
       // In a process group of its own, so that Ctrl-C in a terminal lets us drain before the broker goes.
       const child = spawn(this.#binary, ["-c", configFile], { stdio: ["ignore", log, log], detached: true });
       this.#child = child;
-      const temporary = this.#options.dir === undefined ? this.dir : "";
-      const guard = child.pid === undefined ? undefined : guardProcess(child.pid, temporary);
-      this.#guard = guard;
-      this.#running = child.pid !== undefined;
+      const { pid } = child;
+      const guard = this.#guarded();
+      if (pid !== undefined) guard.watch(pid, "last");
+      this.#running = pid !== undefined;
       this.#exited = new Promise((resolve) => {
         const end = (exit: BrokerExit) => {
           // Once it has ended, its number may be another process's.
           this.#running = false;
-          guard?.dismiss();
+          if (pid !== undefined) guard.forget(pid);
           resolve(exit);
         };
         child.once("exit", (code, signal) => end({ code, signal }));
@@ -143,6 +149,14 @@ class NatsServer implements Broker {
     } finally {
       closeSync(log);
     }
+  }
+
+  #guarded(): Guard {
+    if (this.#guard === undefined) {
+      this.#guard = this.#options.guard ?? startGuard();
+      if (this.#options.dir === undefined) this.#guard.remove(this.dir);
+    }
+    return this.#guard;
   }
 
   async #portsFiles(): Promise<string[]> {
@@ -177,7 +191,7 @@ class NatsServer implements Broker {
   }
 
   async readLog(lines: number = 50): Promise<string> {
-    const text = await readFile(join(this.dir, "nats-server.log"), "utf8").catch(() => "");
+    const text = await readFile(this.#logFile, "utf8").catch(() => "");
     return text.trimEnd().split("\n").slice(-lines).join("\n");
   }
 
@@ -191,7 +205,6 @@ class NatsServer implements Broker {
     const late = setTimeout(() => this.#signal("SIGKILL"), stopTimeoutMs);
     await this.#exited;
     clearTimeout(late);
-    this.#guard?.dismiss();
   }
 
   kill(): Promise<void> {
@@ -206,6 +219,8 @@ class NatsServer implements Broker {
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
     if (this.#options.dir === undefined) await rm(this.dir, { recursive: true, force: true });
+    if (this.#options.guard === undefined) this.#guard?.dismiss();
+    this.#guard = undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
