@@ -8,7 +8,7 @@ import { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { Caller } from "../rpc/caller.ts";
-import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
+import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
 import { Catalog, factsOf } from "./catalog.ts";
@@ -173,12 +173,7 @@ export class Client implements AsyncDisposable {
       versions,
     });
     const declared = await this.discovery.declare(wanted);
-    const store = new JetStreamStore(this.bus, this.caller.subjects, this.caller.id, this.#logger);
-    try {
-      await store.declare(declared);
-    } finally {
-      await store.close();
-    }
+    await declareQueue(this.bus, this.caller.subjects, declared);
   }
 
   /**

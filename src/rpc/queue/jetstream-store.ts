@@ -3,11 +3,11 @@ import type { Bus, BusMessage } from "../../bus/bus.ts";
 import { type Logger, silentLogger } from "../../bus/logger.ts";
 import { decodeCallerFrame, FRAME_HEADER, META_HEADER } from "../frame.ts";
 import { randomId } from "../ids.ts";
-import { escapeName } from "../names.ts";
-import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
+import type { Subjects } from "../subjects.ts";
 import { parseAckSubject } from "./ack-subject.ts";
 import { BrokerClock } from "./broker-clock.ts";
-import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
+import { consumerName, declareQueue, prioritiesOf } from "./declare-queue.ts";
+import { ApiErrorCode, callApi, isApiError } from "./jetstream-api.ts";
 import { PriorityPuller } from "./priority-puller.ts";
 import { Puller } from "./puller.ts";
 import {
@@ -19,12 +19,7 @@ import {
   type StoredRequest,
 } from "./request-store.ts";
 
-/** Unacknowledged for this long, a request goes to another worker; beats come every second. */
-const ACK_WAIT_MS = 5_000;
 const CHECK_MS = 5_000;
-const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
-const MAX_DEAD_LETTERS = 100_000;
-const MAX_WAITING = 8_192;
 const ACK = new TextEncoder().encode("+ACK");
 
 /** Queues in the broker: one work-queue stream per operator, one durable consumer per version and priority. */
@@ -54,65 +49,7 @@ export class JetStreamStore implements RequestStore {
   }
 
   async declare(declaration: OperatorDeclaration): Promise<void> {
-    await ensureStream(this.#bus, {
-      name: this.#subjects.deadLetterStream(),
-      subjects: [`wb.${this.#subjects.namespace}.dl.*`],
-      retention: "limits",
-      storage: declaration.storage === "file" ? "file" : "memory",
-      max_age: nanos(DEAD_LETTER_AGE_MS),
-      max_msgs: MAX_DEAD_LETTERS,
-      discard: "old",
-    }).catch((error) => {
-      // One stream for all operators: its storage is that of the first who declared.
-      if (!isApiError(error, ApiErrorCode.streamNameInUse) && !/storage/i.test(String(error))) throw error;
-    });
-    const operator = escapeName(declaration.name);
-    const root = `wb.${this.#subjects.namespace}`;
-    const stream = this.#subjects.queueStream(declaration.name);
-    await ensureStream(this.#bus, {
-      name: stream,
-      subjects: [this.#subjects.queueAll(declaration.name)],
-      retention: "workqueue",
-      storage: declaration.storage === "file" ? "file" : "memory",
-      discard: "new",
-      max_msgs: declaration.maxQueuedMessages ? Number(declaration.maxQueuedMessages) : 100_000,
-      max_bytes: declaration.maxQueuedBytes ? Number(declaration.maxQueuedBytes) : 64 * 1024 * 1024,
-      max_age: nanos(declaration.maxQueuedAgeMs ? Number(declaration.maxQueuedAgeMs) : 24 * 3600 * 1000),
-      subject_transform: {
-        src: `${root}.q.${operator}.${DEFAULT_VERSION_TOKEN}.*`,
-        dest: `${root}.q.${operator}.${escapeName(declaration.defaultVersion)}.{{wildcard(1)}}`,
-      },
-      ...(declaration.priorities > 1
-        ? {
-          republish: {
-            src: `${root}.q.${operator}.*.*`,
-            dest: `${root}.w.${operator}.{{wildcard(1)}}.{{wildcard(2)}}`,
-            headers_only: true,
-          },
-        }
-        : {}),
-    });
-    await Promise.all(
-      declaration.versions.flatMap((version) =>
-        priorities(declaration).map((priority) =>
-          callApi(this.#bus, `CONSUMER.CREATE.${stream}.${consumerName(version, priority)}`, {
-            stream_name: stream,
-            config: {
-              durable_name: consumerName(version, priority),
-              filter_subject: this.#subjects.queue(declaration.name, version, priority),
-              ack_policy: "explicit",
-              ack_wait: nanos(ACK_WAIT_MS),
-              max_deliver: -1,
-              max_ack_pending: -1,
-              max_waiting: MAX_WAITING,
-              deliver_policy: "all",
-              replay_policy: "instant",
-              mem_storage: declaration.storage !== "file",
-            },
-          })
-        )
-      ),
-    );
+    await declareQueue(this.#bus, this.#subjects, declaration);
     await this.#clock.measure();
   }
 
@@ -132,7 +69,7 @@ export class JetStreamStore implements RequestStore {
       return new PriorityPuller(this.#bus, {
         ...common,
         wake: this.#subjects.wake(declaration.name, version),
-        consumers: priorities(declaration).map((priority) => consumerName(version, priority)).reverse(),
+        consumers: prioritiesOf(declaration).map((priority) => consumerName(version, priority)).reverse(),
       });
     }
     const puller = new Puller(this.#bus, { ...common, consumer: consumerName(version, 0) });
@@ -204,12 +141,4 @@ export class JetStreamStore implements RequestStore {
       confirm: async () => void await bus.request(subject, ACK),
     };
   }
-}
-
-function priorities(declaration: OperatorDeclaration): number[] {
-  return Array.from({ length: Math.max(1, declaration.priorities) }, (_, priority) => priority);
-}
-
-function consumerName(version: string, priority: number): string {
-  return `v${escapeName(version)}-p${priority}`;
 }

@@ -1,0 +1,89 @@
+import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
+import type { Bus } from "../../bus/bus.ts";
+import { escapeName } from "../names.ts";
+import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
+import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
+
+/** Unacknowledged for this long, a request goes to another worker; beats come every second. */
+const ACK_WAIT_MS = 5_000;
+const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
+const MAX_DEAD_LETTERS = 100_000;
+const MAX_WAITING = 8_192;
+
+/** The priorities that an operator has, the lowest first. */
+export function prioritiesOf(declaration: OperatorDeclaration): number[] {
+  return Array.from({ length: Math.max(1, declaration.priorities) }, (_, priority) => priority);
+}
+
+/** The consumer of one version and priority. */
+export function consumerName(version: string, priority: number): string {
+  return `v${escapeName(version)}-p${priority}`;
+}
+
+/**
+ * Makes an operator's queue in the broker, or brings it up to date: a work-queue stream with one durable consumer per version
+ * and priority, beside the dead letters. Apart from the store that pulls from it, because clients that declare never pull.
+ *
+ * @throws {ConnectError} `permission_denied` when the broker refuses
+ */
+export async function declareQueue(bus: Bus, subjects: Subjects, declaration: OperatorDeclaration): Promise<void> {
+  await ensureStream(bus, {
+    name: subjects.deadLetterStream(),
+    subjects: [`wb.${subjects.namespace}.dl.*`],
+    retention: "limits",
+    storage: declaration.storage === "file" ? "file" : "memory",
+    max_age: nanos(DEAD_LETTER_AGE_MS),
+    max_msgs: MAX_DEAD_LETTERS,
+    discard: "old",
+  }).catch((error) => {
+    // One stream for all operators: its storage is that of the first who declared.
+    if (!isApiError(error, ApiErrorCode.streamNameInUse) && !/storage/i.test(String(error))) throw error;
+  });
+  const operator = escapeName(declaration.name);
+  const root = `wb.${subjects.namespace}`;
+  const stream = subjects.queueStream(declaration.name);
+  await ensureStream(bus, {
+    name: stream,
+    subjects: [subjects.queueAll(declaration.name)],
+    retention: "workqueue",
+    storage: declaration.storage === "file" ? "file" : "memory",
+    discard: "new",
+    max_msgs: declaration.maxQueuedMessages ? Number(declaration.maxQueuedMessages) : 100_000,
+    max_bytes: declaration.maxQueuedBytes ? Number(declaration.maxQueuedBytes) : 64 * 1024 * 1024,
+    max_age: nanos(declaration.maxQueuedAgeMs ? Number(declaration.maxQueuedAgeMs) : 24 * 3600 * 1000),
+    subject_transform: {
+      src: `${root}.q.${operator}.${DEFAULT_VERSION_TOKEN}.*`,
+      dest: `${root}.q.${operator}.${escapeName(declaration.defaultVersion)}.{{wildcard(1)}}`,
+    },
+    ...(declaration.priorities > 1
+      ? {
+        republish: {
+          src: `${root}.q.${operator}.*.*`,
+          dest: `${root}.w.${operator}.{{wildcard(1)}}.{{wildcard(2)}}`,
+          headers_only: true,
+        },
+      }
+      : {}),
+  });
+  await Promise.all(
+    declaration.versions.flatMap((version) =>
+      prioritiesOf(declaration).map((priority) =>
+        callApi(bus, `CONSUMER.CREATE.${stream}.${consumerName(version, priority)}`, {
+          stream_name: stream,
+          config: {
+            durable_name: consumerName(version, priority),
+            filter_subject: subjects.queue(declaration.name, version, priority),
+            ack_policy: "explicit",
+            ack_wait: nanos(ACK_WAIT_MS),
+            max_deliver: -1,
+            max_ack_pending: -1,
+            max_waiting: MAX_WAITING,
+            deliver_policy: "all",
+            replay_policy: "instant",
+            mem_storage: declaration.storage !== "file",
+          },
+        })
+      )
+    ),
+  );
+}
