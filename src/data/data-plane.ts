@@ -9,14 +9,16 @@ import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Caller } from "../rpc/caller.ts";
 import { fault } from "../rpc/error.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { parseCapability, remainingBits } from "../waybill/capability-format.ts";
 import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
 import { waybillFromJson, waybillFromString } from "../waybill/encoding.ts";
+import { rightsFromBits } from "../waybill/rights.ts";
 import { type CallOptions, withDeadline } from "./deadline.ts";
 import { fetchBytes, type FetchedBytes, type FetchOptions, type Routes } from "./fetch-tensor.ts";
 import { HttpOwner } from "./http-owner.ts";
 import { NodeClients } from "./node-clients.ts";
 import { type Owner, Owners } from "./owners.ts";
-import { type HttpTarget, putOverBus, putOverHttp } from "./put-tensor.ts";
+import { type HttpTarget, putOnNode, putOverHttp } from "./put-tensor.ts";
 import { Releases } from "./releases.ts";
 import { RemoteTensor } from "./remote-tensor.ts";
 import type { TensorStore } from "./store.ts";
@@ -54,8 +56,11 @@ export interface FetchedTensor {
   readonly way: AnyWay["kind"];
 }
 
-/** Where to put a tensor: a node by name, or its collection's URL over HTTP. */
-export type PutTarget = { readonly node: string } | HttpTarget;
+/**
+ * Where to put a tensor: a node by name, or its collection's URL over HTTP. A node is asked over the bus; with the token that it
+ * accepts uploads with, the bytes go over HTTP where it offers that.
+ */
+export type PutTarget = { readonly node: string; readonly token?: string } | HttpTarget;
 
 /** How to put a tensor. */
 export interface PutTensorOptions extends CallOptions {
@@ -73,6 +78,7 @@ export class DataPlane implements AsyncDisposable {
   readonly #maxFetchBytes: number;
   readonly #forgotten: FinalizationRegistry<string> | undefined;
 
+  /** Makes a data plane; nothing is opened before it is used. */
   constructor(options: DataPlaneOptions = {}) {
     const { caller, allowUrl, logger = silentLogger } = options;
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
@@ -209,9 +215,12 @@ export class DataPlane implements AsyncDisposable {
 
   /**
    * Ends a lease. Releases of one owner go together; one that fails is told at debug level, and the lease expires by itself.
-   * Never rejects; settles once the owner has answered, or has not for 5 s. Need not be awaited.
+   * A descriptor without that right ends nothing. Never rejects; settles once the owner has answered, or has not for 5 s. Need not be awaited.
    */
   release(waybill: Waybill): Promise<void> {
+    // What was passed on to us ends with its sender's lease.
+    const parts = parseCapability(waybill.capability);
+    if (parts !== undefined && !rightsFromBits(remainingBits(parts)).includes("release")) return Promise.resolve();
     return this.#releases.add(waybill);
   }
 
@@ -233,7 +242,7 @@ export class DataPlane implements AsyncDisposable {
       const store = this.#owners.store(target.node);
       if (store !== undefined) return this.open(await store.put(tensor, { leaseMs, signal }));
       const { nodes } = this.#owners;
-      if (nodes !== undefined) return this.open(await putOverBus(nodes, target.node, tensor, { leaseMs, signal }));
+      if (nodes !== undefined) return this.open(await putOnNode(nodes, this.#fetch, target, tensor, { leaseMs, signal }));
       throw new ConnectError(`Cannot put ${tensor} on node "${target.node}": that needs a bus`, Code.FailedPrecondition);
     });
   }
@@ -249,6 +258,7 @@ export class DataPlane implements AsyncDisposable {
     for (const handler of this.#routes.handlers.values()) handler.close?.();
   }
 
+  /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

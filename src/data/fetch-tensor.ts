@@ -3,12 +3,12 @@ import { abortError, fault } from "../rpc/error.ts";
 import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { type CallOptions, withDeadline } from "./deadline.ts";
-import type { AnyWay, WayHandler } from "./way-handler.ts";
+import type { AnyWay, WayHandler, WayKind } from "./way-handler.ts";
 
 /** How to fetch. */
 export interface FetchOptions extends CallOptions {
   /** Only these kinds of ways. Default: all that are usable. */
-  ways?: readonly AnyWay["kind"][];
+  ways?: readonly WayKind[];
 }
 
 /** Bytes, and how they came. */

@@ -22,4 +22,4 @@ export type {
   TensorProof,
   TensorStoreOptions,
 } from "./store-types.ts";
-export type { AnyWay, LocalWay, ReadRequest, WayHandler } from "./way-handler.ts";
+export type { AnyWay, LocalWay, ReadRequest, WayHandler, WayKind } from "./way-handler.ts";

@@ -5,6 +5,7 @@ import { shapeToWire } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
 import { waybillFromString } from "../waybill/encoding.ts";
+import { wayFromWire } from "../waybill/way.ts";
 import { errorFromHttp } from "./http-error.ts";
 import { readText } from "./stream.ts";
 import type { NodeClients } from "./node-clients.ts";
@@ -78,6 +79,34 @@ export async function putOverBus(
     throw new ConnectError(`Cannot put ${tensor}: node "${node}" has ${last.received} bytes and no descriptor`, Code.DataLoss);
   }
   return waybillFromMessage(last.descriptor);
+}
+
+/**
+ * Puts a tensor into a node's store: over HTTP with a token, where the node offers that and can be reached so, else over the bus.
+ *
+ * @throws {ConnectError} as the two ways
+ */
+export async function putOnNode(
+  nodes: NodeClients,
+  fetch: typeof globalThis.fetch,
+  target: { readonly node: string; readonly token?: string },
+  tensor: Tensor,
+  options: UploadOptions,
+): Promise<Waybill> {
+  const { node, token } = target;
+  if (token !== undefined) {
+    const { ways } = await nodes.of(node).describe({}, { signal: options.signal });
+    const way = ways.map((wire) => wayFromWire("Cannot put a tensor", wire)).find((way) => way?.kind === "http");
+    if (way?.kind === "http") {
+      try {
+        return await putOverHttp(fetch, { url: way.url, token }, tensor, options);
+      } catch (error) {
+        // Not reachable from here: `fetch` throws a TypeError.
+        if (error instanceof ConnectError || options.signal?.aborted) throw error;
+      }
+    }
+  }
+  return await putOverBus(nodes, node, tensor, options);
 }
 
 /** Where a node takes uploads over HTTP. */

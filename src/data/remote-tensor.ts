@@ -16,7 +16,7 @@ import type { DataPlane } from "./data-plane.ts";
 import { type CallOptions, withDeadline } from "./deadline.ts";
 import type { FetchOptions } from "./fetch-tensor.ts";
 import { SharedPull } from "./shared-pull.ts";
-import type { AnyWay } from "./way-handler.ts";
+import type { WayKind } from "./way-handler.ts";
 
 // Marks remote tensors of every copy of this package.
 const BRAND = Symbol.for("waybill.remote-tensor");
@@ -32,7 +32,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   readonly #plane: DataPlane;
   readonly #waybill: Waybill;
   readonly #pull: SharedPull<Tensor>;
-  #way: AnyWay["kind"] | undefined;
+  #way: WayKind | undefined;
   #forwarded: Promise<Waybill> | undefined;
   #released: Promise<void> | undefined;
 
@@ -41,7 +41,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     printAs(this.prototype, (remote) => `RemoteTensor ${remote}`);
   }
 
-  /** See {@linkcode DataPlane.open}. */
+  /** @internal */
   constructor(plane: DataPlane, waybill: Waybill) {
     this.#plane = plane;
     this.#waybill = waybill;
@@ -52,6 +52,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
    * A handle by a descriptor's JSON.
    *
    * @throws {ConnectError} `invalid_argument` for JSON that is no descriptor
+   * @internal
    */
   static fromJSON(plane: DataPlane, json: JsonValue): RemoteTensor {
     return plane.open(waybillFromJson(json));
@@ -61,6 +62,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
    * A handle by a descriptor's URL-safe string.
    *
    * @throws {ConnectError} `invalid_argument` for a string that is no descriptor
+   * @internal
    */
   static fromString(plane: DataPlane, text: string): RemoteTensor {
     return plane.open(waybillFromString(text));
@@ -102,7 +104,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   }
 
   /** The kind of way that the bytes came by; `undefined` before they did. */
-  get way(): AnyWay["kind"] | undefined {
+  get way(): WayKind | undefined {
     return this.#way;
   }
 
@@ -182,6 +184,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     return this.#released;
   }
 
+  /** As `release()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }

@@ -45,7 +45,11 @@ const VIEW_SLACK_BYTES = 65_536;
 export class TensorStore implements AsyncDisposable {
   /** The node's name. */
   readonly node: string;
-  /** Tensors that arrive in pieces. */
+  /**
+   * Tensors that arrive in pieces. For what serves the store.
+   *
+   * @ignore
+   */
   readonly uploads: Uploads;
   readonly #issuer: Promise<CapabilityIssuer> = CapabilityIssuer.create();
   readonly #leases: LeaseTable<Block>;
@@ -65,7 +69,11 @@ export class TensorStore implements AsyncDisposable {
   #reportedBytes = 0;
   #closing: PromiseWithResolvers<void> | undefined;
 
-  /** @throws {ConnectError} `invalid_argument` for a bad node name, way, size or time */
+  /**
+   * Makes an empty store.
+   *
+   * @throws {ConnectError} `invalid_argument` for a bad node name, way, size or time
+   */
   constructor(options: TensorStoreOptions) {
     const action = "Cannot make a tensor store";
     this.node = checkName(action, "node", options.node);
@@ -204,6 +212,7 @@ export class TensorStore implements AsyncDisposable {
     clearTimeout(deadline);
   }
 
+  /** As `close()`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -10,6 +10,9 @@ export interface LocalWay {
 /** A way that a handler may be asked to take. */
 export type AnyWay = Way | LocalWay;
 
+/** The name of a kind of way. */
+export type WayKind = AnyWay["kind"];
+
 /** What to read. */
 export interface ReadRequest<W extends AnyWay = AnyWay> {
   /** The tensor. */

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { TensorStore, type TensorStoreOptions } from "../../src/data/mod.ts";
-import { bytesTensor, Cleanup, failure, pattern, pause, until } from "./support.ts";
+import { bytesTensor, Cleanup, failure, pattern, until } from "./support.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -68,19 +68,19 @@ describe("TensorStore", () => {
   });
 
   test("renews a lease by use and by touch", async () => {
-    const store = makeStore({ leaseMs: 300 });
-    const [used, touched, left] = [
-      await store.put(bytesTensor(1)),
-      await store.put(bytesTensor(1)),
-      await store.put(bytesTensor(1)),
-    ];
-    await store.touch(touched, 60_000);
+    let nowMs = 1_000_000;
+    const store = makeStore({ leaseMs: 300, maxLeaseMs: 10_000, nowMs: () => nowMs });
+    const [used, touched, left] = await Promise.all([1, 2, 3].map((length) => store.put(bytesTensor(length))));
+    expect(await store.touch(touched!, 60_000)).toBe(1_010_000);
     for (let i = 0; i < 6; i++) {
-      await pause(100);
-      await store.get(used);
+      nowMs += 200;
+      expect((await store.get(used!)).expiresAtMs).toBe(nowMs + 300);
     }
-    expect(await failure(store.get(left))).toMatchObject({ code: Code.PermissionDenied });
-    expect((await store.get(touched)).tensor.byteLength).toBe(1);
+    expect(await failure(store.get(left!))).toMatchObject({ code: Code.PermissionDenied });
+    expect((await store.get(touched!)).tensor.byteLength).toBe(2);
+    nowMs = 1_010_000;
+    // However often it was renewed, that is its end.
+    expect(await failure(store.get(touched!))).toMatchObject({ code: Code.PermissionDenied });
   });
 
   test("ends a lease for one consumer once that is acknowledged", async () => {
