@@ -4,6 +4,14 @@
  * A client sends a request over NATS; the answer is the tensor itself, when it is small, or a waybill: a signed descriptor that
  * says where the tensor lives, to read or to hand to the next operator.
  *
+ * - {@linkcode connect} gives a {@linkcode Client}: it finds operators, calls them, and reads and keeps tensors.
+ * - {@linkcode OperatorHandle} calls one operator: `infer` for one answer, `stream` for many, `post` for none.
+ * - {@linkcode Tensor} has its bytes here; {@linkcode RemoteTensor} has them elsewhere, behind a {@linkcode Waybill}.
+ * - {@linkcode operator} defines an operator; `waybill/worker` serves it, `waybill/testing` tests it.
+ * - Every failure is a {@linkcode ConnectError} with a {@linkcode Code}; {@linkcode errorDetail} says what a program may act on.
+ *
+ * It uses web APIs alone and runs in browsers, Cloudflare Workers, Deno, Bun and Node.
+ *
  * @example
  * ```ts
  * import { connect, Tensor } from "waybill";
@@ -16,37 +24,86 @@
  *
  * @module
  */
-export { Client } from "./src/client/client.ts";
-export { clientOf, clientOver, connect } from "./src/client/connect.ts";
-export { OperatorHandle } from "./src/client/operator-handle.ts";
+export { clientOf, connect } from "./src/client/connect.ts";
 export { infoOf } from "./src/client/response.ts";
 export { DEFAULT_NAMESPACE, DEFAULT_TCP_URL, DEFAULT_WS_URL } from "./src/bus/defaults.ts";
-export { RemoteTensor } from "./src/data/remote-tensor.ts";
+export { isRemoteTensor, RemoteTensor } from "./src/data/remote-tensor.ts";
 export { errorDetail } from "./src/rpc/error.ts";
-export { Tensor } from "./src/tensor/mod.ts";
+export { isTensor, Tensor } from "./src/tensor/mod.ts";
 export { Waybill } from "./src/waybill/mod.ts";
 export { operator } from "./src/worker/operator.ts";
 export { Code, ConnectError } from "@connectrpc/connect";
 
-export type { ClientOptions, DeclareOptions, OperatorInfo } from "./src/client/client.ts";
+// Clients and calls.
+export type { Client, ClientOptions, DeclareOptions, OperatorInfo } from "./src/client/client.ts";
 export type { ConnectOptions } from "./src/client/connect.ts";
-export type { CallOptions, HandleOptions } from "./src/client/operator-handle.ts";
+export type { CallOptions, HandleOptions, OperatorHandle } from "./src/client/operator-handle.ts";
 export type { Inline, InlineChoice } from "./src/client/placement.ts";
 export type { ResponseInfo } from "./src/client/response.ts";
 export type { TensorSchema } from "./src/client/schema.ts";
 export type { ServedTensors, ServeTensorsOptions } from "./src/client/serve-tensors.ts";
 export type { AnyTensor, InferInputs, InferOutputs, TensorValue } from "./src/client/values.ts";
-export type { Logger } from "./src/bus/logger.ts";
-export type { BusOptions, BusTlsOptions } from "./src/bus/options.ts";
+export type { ErrorDetail } from "./src/rpc/error.ts";
 export type { DispatchMode } from "./src/rpc/route.ts";
+export type { Interceptor } from "@connectrpc/connect";
+export type { StandardSchemaV1 } from "@standard-schema/spec";
+
+// Tensors, here and elsewhere.
 export type {
   DType,
+  DTypeOf,
+  DTypeViews,
+  Float16View,
   InferParameters,
   ParameterValue,
+  TensorElement,
+  TensorJson,
+  TensorJsonElement,
   TensorSource,
   TensorSpec,
   TensorSpecs,
   TypedArray,
+  ViewDTypes,
 } from "./src/tensor/mod.ts";
-export type { BatchOperatorOptions, Operator, OperatorOptions, OperatorRequest } from "./src/worker/operator.ts";
-export type { OperatorContext } from "./src/worker/context.ts";
+export type { AnyWay, CallOptions as TensorCallOptions, FetchOptions, LocalWay, WayKind } from "./src/data/mod.ts";
+export type { BusWay, HttpWay, Memory, RedactedWaybill, SharedMemoryWay, UcxWay, Way, WaybillInit } from "./src/waybill/mod.ts";
+export type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+
+// Operators.
+export type {
+  Answer,
+  BatchOperatorOptions,
+  ExecuteResult,
+  Operator,
+  OperatorCommon,
+  OperatorOptions,
+  OperatorRequest,
+  OutputsOf,
+  RemoteWhere,
+  TensorOf,
+  TensorsOf,
+} from "./src/worker/operator.ts";
+export type { Delegation, OperatorContext } from "./src/worker/context.ts";
+export type { DelegateOptions } from "./src/worker/delegate.ts";
+
+// Connections.
+export type {
+  Bus,
+  BusHeaders,
+  BusMessage,
+  BusOptions,
+  BusRequestOptions,
+  BusStatus,
+  BusSubscription,
+  BusTlsOptions,
+  Logger,
+  NatsConnectionLike,
+  NatsHeadersLike,
+  NatsInfoLike,
+  NatsMessageLike,
+  NatsStatusLike,
+  NatsSubscriptionLike,
+  Refreshed,
+  WebSocketFactory,
+  WebSocketLike,
+} from "./src/bus/mod.ts";

@@ -67,7 +67,11 @@ export class MemoryBroker {
     this.#deliver = options.deliver;
   }
 
-  /** Starts delivery to a route. For connections. */
+  /**
+   * Starts delivery to a route. For connections.
+   *
+   * @internal
+   */
   add(route: MemoryRoute): void {
     if (hasWildcard(route.pattern)) {
       this.#wildcards.push({ route, tokens: route.pattern.split(".") });
@@ -78,7 +82,11 @@ export class MemoryBroker {
     else routes.push(route);
   }
 
-  /** Ends delivery to a route. For connections. */
+  /**
+   * Ends delivery to a route. For connections.
+   *
+   * @internal
+   */
   remove(route: MemoryRoute): void {
     const at = this.#wildcards.findIndex((entry) => entry.route === route);
     if (at !== -1) this.#wildcards.splice(at, 1);
@@ -88,7 +96,11 @@ export class MemoryBroker {
     else this.#exact.set(route.pattern, routes);
   }
 
-  /** Delivers a message to every route it matches, and to one member of each group. For connections. */
+  /**
+   * Delivers a message to every route it matches, and to one member of each group. For connections.
+   *
+   * @internal
+   */
   send(envelope: MemoryEnvelope, from: object): void {
     if (this.#deliver?.(envelope.subject, envelope.payload) === false) return;
     const routes = this.#match(envelope.subject);

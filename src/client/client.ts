@@ -1,6 +1,6 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
-import { type OperatorDeclaration, OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
+import { OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
@@ -35,13 +35,31 @@ export interface ClientOptions {
   logger?: Logger;
 }
 
-/** What a queue is declared to be; see `waybill.v1.OperatorDeclaration`. */
-export type DeclareOptions = Partial<Omit<OperatorDeclaration, "$typeName" | "$unknown" | "name">>;
+/** What a queue is declared to be. What is left out stays as it was declared before. */
+export interface DeclareOptions {
+  /** Versions that requests may ask for; the highest one is the default. Default `["1"]`. */
+  versions?: readonly string[];
+  /** Deliveries of a request before it is given up. Default 3. */
+  maxAttempts?: number;
+  /** Priority levels. Default 1: none. */
+  priorities?: number;
+  /** Where the queue is kept: `"memory"` outlives workers, `"file"` also the broker. Default `"memory"`. */
+  storage?: "memory" | "file";
+  /** Most requests in the queue; more are refused. Default 100,000. */
+  maxQueuedMessages?: number;
+  /** Most bytes in the queue. Default 64 MiB, which the broker sets aside. */
+  maxQueuedBytes?: number;
+  /** How long a request may stay in the queue. Default 24 h. */
+  maxQueuedAgeMs?: number;
+}
 
 /** An operator as discovery lists it. */
 export interface OperatorInfo {
+  /** What it is called by. */
   readonly name: string;
+  /** Versions that requests may ask for. */
   readonly versions: readonly string[];
+  /** The version that a request without one means. */
   readonly defaultVersion: string;
   /** Instances that serve it now. */
   readonly instances: readonly {
@@ -54,18 +72,31 @@ export interface OperatorInfo {
   readonly inputs: TensorSpecs | undefined;
   /** What it gives, where an instance says so. */
   readonly outputs: TensorSpecs | undefined;
+  /** Whether running a request twice is harmless. */
   readonly idempotent: boolean;
 }
 
-/** A connection to a deployment: finds operators, calls them, reads and keeps tensors. */
+/** A connection to a deployment: finds operators, calls them, reads and keeps tensors. {@linkcode connect} makes one. */
 export class Client implements AsyncDisposable {
-  /** The connection underneath. */
+  /** The connection underneath: tells whether it is up, and what happens to it. */
   readonly bus: Bus;
-  /** Who serves what. */
+  /**
+   * Who serves what.
+   *
+   * @internal
+   */
   readonly discovery: Discovery;
-  /** Reads, shares and releases remote tensors. */
+  /**
+   * Reads, shares and releases remote tensors.
+   *
+   * @internal
+   */
   readonly data: DataPlane;
-  /** The calling half of the connection; for Connect transports to other services. */
+  /**
+   * The calling half of the connection; for Connect transports to other services.
+   *
+   * @internal
+   */
   readonly caller: Caller;
   /** The deployment's namespace. */
   readonly namespace: string;
@@ -75,7 +106,7 @@ export class Client implements AsyncDisposable {
   readonly #ownsBus: boolean;
   #served: ServedTensors | undefined;
 
-  /** Use `connect` or `clientOf` instead. */
+  /** @internal */
   constructor(bus: Bus, discovery: Discovery, options: ClientOptions, ownsBus: boolean) {
     this.bus = bus;
     this.discovery = discovery;
@@ -96,7 +127,8 @@ export class Client implements AsyncDisposable {
   /**
    * A handle to call an operator with. Nothing is asked of anybody yet.
    *
-   * @typeParam I inputs by name @typeParam O outputs by name
+   * @typeParam I inputs by name
+   * @typeParam O outputs by name
    */
   operator<I extends InferInputs = InferInputs, O = InferOutputs>(
     name: string,
@@ -105,7 +137,11 @@ export class Client implements AsyncDisposable {
     return this.linkedOperator<I, O>(name, options);
   }
 
-  /** The same, and `onRemote` is told of every remote tensor that is answered: whoever links calls also cleans up after them. */
+  /**
+   * The same, and `onRemote` is told of every remote tensor that is answered: whoever links calls also cleans up after them.
+   *
+   * @internal
+   */
   linkedOperator<I extends InferInputs = InferInputs, O = InferOutputs>(
     name: string,
     options: HandleOptions,
@@ -162,15 +198,14 @@ export class Client implements AsyncDisposable {
    * @throws {ConnectError} `permission_denied` when the broker refuses
    */
   async declare(name: string, options: DeclareOptions = {}): Promise<void> {
-    const versions = options.versions ?? ["1"];
+    const { maxQueuedMessages = 0, maxQueuedBytes = 0, maxQueuedAgeMs = 0 } = options;
     const wanted = create(OperatorDeclarationSchema, {
-      maxAttempts: 3,
-      priorities: 1,
-      storage: "memory",
-      defaultVersion: versions.at(-1) ?? "1",
       ...options,
       name,
-      versions,
+      versions: [...options.versions ?? ["1"]],
+      maxQueuedMessages: BigInt(maxQueuedMessages),
+      maxQueuedBytes: BigInt(maxQueuedBytes),
+      maxQueuedAgeMs: BigInt(maxQueuedAgeMs),
     });
     const declared = await this.discovery.declare(wanted);
     await declareQueue(this.bus, this.caller.subjects, declared);
@@ -201,7 +236,11 @@ export class Client implements AsyncDisposable {
     return this.#served;
   }
 
-  /** Keeps tensors in a store that someone else serves and closes: a worker's client uses its worker's. */
+  /**
+   * Keeps tensors in a store that someone else serves and closes: a worker's client uses its worker's.
+   *
+   * @internal
+   */
   adoptStore(served: ServedTensors): void {
     this.#served = { ...served, close: () => Promise.resolve() };
   }

@@ -101,7 +101,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   readonly #options: HandleOptions;
   readonly #transport: BusTransport;
 
-  /** Made by `client.operator(name)`. */
+  /** @internal */
   constructor(context: HandleContext, name: string, options: HandleOptions = {}) {
     this.name = name;
     this.version = options.version === undefined ? undefined : String(options.version);

@@ -1,6 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { isTensor, type MessageTensor, type Tensor } from "../tensor/mod.ts";
-import { Waybill, waybillToString } from "../waybill/mod.ts";
+import { type Waybill, waybillToString } from "../waybill/mod.ts";
 import type { AnyTensor } from "./values.ts";
 
 /** In the message, by reference, or as sizes suggest. */

@@ -28,6 +28,11 @@ export interface ServeTensorsOptions {
 
 /** A store that others can read. */
 export interface ServedTensors extends AsyncDisposable {
+  /**
+   * What holds them.
+   *
+   * @internal
+   */
   readonly store: TensorStore;
   /** The owner's name in descriptors. */
   readonly node: string;

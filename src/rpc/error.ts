@@ -1,10 +1,24 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { errorFromJsonBytes, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
-import { type ErrorDetail, ErrorDetailSchema } from "../../gen/waybill/v1/error_pb.ts";
+import { ErrorDetailSchema } from "../../gen/waybill/v1/error_pb.ts";
+
+/** What programs may act on in an error. Fields that do not apply are empty or 0. */
+export interface ErrorDetail {
+  /** Why, in a word that stays the same: `"OPERATOR_FAILED"`, `"MESSAGE_TOO_LARGE"`, … */
+  readonly reason: string;
+  /** The operator that was called. */
+  readonly operator: string;
+  /** The instance that answered. */
+  readonly instance: string;
+  /** Which execution of the request it was, from 1. */
+  readonly attempt: number;
+  /** When to try again, where trying again makes sense. */
+  readonly retryDelayMs: number;
+}
 
 /** What a typed error may say about itself. */
-export type ErrorFacts = Partial<Pick<ErrorDetail, "reason" | "operator" | "instance" | "attempt" | "retryDelayMs">>;
+export type ErrorFacts = Partial<ErrorDetail>;
 
 /**
  * The one error type of this project, with its typed detail: read it back with {@linkcode errorDetail}.

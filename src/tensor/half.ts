@@ -26,6 +26,7 @@ export interface Float16View extends ArrayBufferView {
   readonly [Symbol.toStringTag]: "Float16Array";
   /** Elements. */
   readonly length: number;
+  /** An element, as a number. */
   [index: number]: number;
   /** Copies numbers in, rounded to the nearest half. */
   set(values: ArrayLike<number>, offset?: number): void;

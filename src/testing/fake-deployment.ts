@@ -1,6 +1,6 @@
 import { connectMemory, MemoryBroker } from "../bus/mod.ts";
-import { Client } from "../client/client.ts";
-import { MemoryDiscovery } from "../discovery/mod.ts";
+import { Client, type ClientOptions } from "../client/client.ts";
+import { MemoryDiscovery, MemoryStore } from "../discovery/mod.ts";
 import type { Operator } from "../worker/operator.ts";
 import { startWorker, type Worker } from "../worker/worker.ts";
 import type { WorkerOptions } from "../worker/worker-options.ts";
@@ -17,8 +17,12 @@ export interface FakeDeployment extends AsyncDisposable {
   readonly client: Client;
   /** Serves the operators. */
   readonly worker: Worker;
-  /** Joins them; connect more clients and workers to it. */
+  /** Joins them. */
   readonly broker: MemoryBroker;
+  /** Another client, on a connection of its own. `close()` ends it too. */
+  connect(options?: ClientOptions): Client;
+  /** Another worker, on a connection of its own. `close()` drains it too. */
+  startWorker(options: FakeDeploymentOptions): Promise<Worker>;
   /** Ends all of it. */
   close(): Promise<void>;
 }
@@ -35,16 +39,27 @@ export interface FakeDeployment extends AsyncDisposable {
  */
 export async function startFakeDeployment(options: FakeDeploymentOptions): Promise<FakeDeployment> {
   const broker = new MemoryBroker();
-  const discovery = new MemoryDiscovery();
-  const { namespace } = options;
-  const workerBus = connectMemory(broker);
-  const worker = await startWorker({ tensors: { http: false }, ...options, over: { bus: workerBus, discovery } });
-  const clientBus = connectMemory(broker);
-  const client = new Client(clientBus, discovery, { namespace }, false);
-  const close = async () => {
-    await client.close();
-    await worker.drain({ drainMs: 1_000 });
-    await Promise.all([clientBus.close(), workerBus.close()]);
+  const store = new MemoryStore();
+  const { namespace, logger } = options;
+  const clients: Client[] = [];
+  const workers: Worker[] = [];
+  const connect = (clientOptions: ClientOptions = {}): Client => {
+    const discovery = new MemoryDiscovery({ store });
+    const client = new Client(connectMemory(broker), discovery, { namespace, logger, ...clientOptions }, true);
+    clients.push(client);
+    return client;
   };
-  return { client, worker, broker, close, [Symbol.asyncDispose]: close };
+  const addWorker = async (workerOptions: FakeDeploymentOptions): Promise<Worker> => {
+    const over = { bus: connectMemory(broker), discovery: new MemoryDiscovery({ store }) };
+    const worker = await startWorker({ namespace, logger, tensors: { http: false }, ...workerOptions, over });
+    workers.push(worker);
+    return worker;
+  };
+  const close = async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all(workers.map((worker) => worker.drain({ drainMs: 1_000 })));
+    await Promise.all(workers.map((worker) => worker.client.bus.close()));
+  };
+  const worker = await addWorker(options);
+  return { client: connect(), worker, broker, connect, startWorker: addWorker, close, [Symbol.asyncDispose]: close };
 }

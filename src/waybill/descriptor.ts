@@ -69,7 +69,11 @@ export class Waybill {
     printAs(this.prototype, (waybill) => `Waybill ${waybill}`);
   }
 
-  /** @throws {ConnectError} `invalid_argument` for whatever breaks a rule of {@linkcode WaybillInit} */
+  /**
+   * Checks and copies what makes it.
+   *
+   * @throws {ConnectError} `invalid_argument` for whatever breaks a rule of {@linkcode WaybillInit}
+   */
   constructor(init: WaybillInit) {
     const { node, dtype, shape, byteSize, memory = "cpu", device = 0, expiresAtMs = 0, ways = [] } = init;
     checkName(ACTION, "node", node);

@@ -13,6 +13,8 @@ import { type DelegateOptions, delegateRequest } from "./delegate.ts";
 export class Delegation {
   /** Who answers now. */
   readonly operator: string;
+
+  /** @internal */
   constructor(operator: string) {
     this.operator = operator;
   }
@@ -36,7 +38,7 @@ export class OperatorContext {
   readonly #client: Client;
   #remote: RemoteTensor[] | undefined;
 
-  /** Made by the worker for each request. */
+  /** @internal */
   constructor(client: Client, handler: HandlerContext, request: ModelInferRequest, logger: Logger) {
     this.#client = client;
     this.#handler = handler;
@@ -95,7 +97,11 @@ export class OperatorContext {
     return new Delegation(name);
   }
 
-  /** Releases what child calls answered and the outputs do not hold. */
+  /**
+   * Releases what child calls answered and the outputs do not hold.
+   *
+   * @internal
+   */
   releaseExcept(kept: Iterable<unknown>): void {
     if (this.#remote === undefined) return;
     const stays = new Set(kept);

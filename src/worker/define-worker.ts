@@ -7,6 +7,7 @@ const BRAND = Symbol.for("waybill.worker-definition");
 
 /** A worker that a file defines: its default export. */
 export interface WorkerDefinition {
+  /** What it serves, and how. */
   readonly options: WorkerOptions;
 }
 

@@ -13,10 +13,11 @@ export type TensorsOf<S extends TensorSchema | undefined, Remote extends boolean
   }
   : Readonly<Record<string, TensorOf<DType, Remote>>>;
 
-type TensorOf<D extends DType, Remote extends boolean> = Remote extends true ? AnyTensor<D> : Tensor<D>;
+/** A tensor that `execute` gets: one that may be somewhere else where inputs are not fetched. */
+export type TensorOf<D extends DType, Remote extends boolean> = Remote extends true ? AnyTensor<D> : Tensor<D>;
 
 /** Inputs that are not fetched may be somewhere else. */
-type RemoteWhere<Fetch extends boolean> = Fetch extends true ? false : true;
+export type RemoteWhere<Fetch extends boolean> = Fetch extends true ? false : true;
 
 /** What an operator answers with: outputs by name. */
 export type OutputsOf<S extends TensorSchema | undefined> = S extends TensorSpecs ?
@@ -38,7 +39,8 @@ export interface OperatorRequest<Inputs = Readonly<Record<string, Tensor>>> {
   readonly priority: number;
 }
 
-type Answer<O extends TensorSchema | undefined> = OutputsOf<O> | Delegation;
+/** One answer: outputs by name, or the word that another operator answers. */
+export type Answer<O extends TensorSchema | undefined> = OutputsOf<O> | Delegation;
 
 /** What `execute` may give back: outputs, a delegation, or many outputs one after the other. */
 export type ExecuteResult<O extends TensorSchema | undefined> =
@@ -88,6 +90,7 @@ export interface OperatorOptions<
   O extends TensorSchema | undefined = undefined,
   Fetch extends boolean = true,
 > extends OperatorCommon<I, O, Fetch> {
+  /** One at a time: see {@linkcode BatchOperatorOptions} for several. */
   batch?: undefined;
   /** Does the work: returns outputs, or, as an async generator, yields many. */
   execute(request: OperatorRequest<TensorsOf<I, RemoteWhere<Fetch>>>, context: OperatorContext): ExecuteResult<O>;
@@ -108,25 +111,41 @@ export interface BatchOperatorOptions<
   ): readonly (OutputsOf<O> | Error)[] | Promise<readonly (OutputsOf<O> | Error)[]>;
 }
 
-/** An operator, ready to be served: what {@linkcode operator} makes. */
+/** An operator, ready to be served: what {@linkcode operator} makes. What its options left out is decided. */
 export interface Operator {
+  /** Its name. */
   readonly name: string;
+  /** Its version, as text. */
   readonly version: string;
+  /** What it takes; `undefined` for anything. */
   readonly inputs: TensorSchema | undefined;
+  /** What it gives; `undefined` for anything. */
   readonly outputs: TensorSchema | undefined;
+  /** Requests that run at once in one worker. */
   readonly maxInflight: number;
+  /** Whether running a request twice is harmless. */
   readonly idempotent: boolean;
+  /** Deliveries of a queued request before it is given up. */
   readonly maxAttempts: number;
+  /** Priority levels of its queue. */
   readonly priorities: number;
+  /** Where its queue is kept. */
   readonly storage: "memory" | "file";
+  /** Most requests in its queue. */
   readonly maxQueuedMessages: number;
+  /** Most bytes in its queue. */
   readonly maxQueuedBytes: number;
+  /** How long a request may stay in its queue. */
   readonly maxQueuedAgeMs: number;
+  /** How outputs travel unless the request says otherwise. */
   readonly inline: InlineChoice;
+  /** Whether inputs by reference are fetched before `execute`. */
   readonly fetchInputs: boolean;
+  /** How requests are put together; `undefined` for one at a time. */
   readonly batch: { readonly maxSize: number; readonly maxDelayMs: number } | undefined;
   /** Whether `execute` yields many answers. */
   readonly streaming: boolean;
+  /** Does the work; called by the worker alone. */
   readonly execute: (requests: never, contexts: never) => unknown;
 }
 

@@ -27,7 +27,11 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
   drainMs?: number;
   /** Default: JSON lines on standard output where the worker is the program, else silent. */
   logger?: Logger;
-  /** A connection to use instead of `servers`, with its discovery: for tests and for one process. Beats come from the loop then. */
+  /**
+   * A connection to use instead of `servers`, with its discovery: for tests and for one process. Beats come from the loop then.
+   *
+   * @internal
+   */
   over?: { bus: Bus; discovery: Discovery };
 }
 

@@ -40,7 +40,7 @@ export class Worker implements AsyncDisposable {
   readonly #parts: WorkerParts;
   #closing: Promise<void> | undefined;
 
-  /** Use {@linkcode startWorker}. */
+  /** @internal */
   constructor(parts: WorkerParts) {
     this.#parts = parts;
     this.instance = parts.server.instance;

@@ -18,7 +18,11 @@ export interface BrokerOptions extends BrokerConfig {
   dir?: string;
   /** Its log. Default: `nats-server.log` in the folder. */
   logFile?: string;
-  /** What ends it when this process is killed. Default: a guard of its own. */
+  /**
+   * What ends it when this process is killed. Default: a guard of its own.
+   *
+   * @internal
+   */
   guard?: Guard;
   /** Told what happens, in one line each. Default: says nothing. */
   log?: (line: string) => void;
