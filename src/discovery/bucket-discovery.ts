@@ -152,7 +152,7 @@ export class BucketDiscovery implements Discovery {
     }, timeoutMs);
     signal?.addEventListener("abort", onAbort, { once: true });
     this.#watches.add(watcher);
-    watcher.start((toListener) => this.#bucket.watch(toListener));
+    watcher.start(this.#bucket);
     try {
       await watcher.ready;
       return watcher;

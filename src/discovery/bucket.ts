@@ -34,6 +34,17 @@ export interface BucketListener {
   failed(error: Error): void;
 }
 
+/** A running watch of a bucket. */
+export interface BucketWatch {
+  /** Ends it. */
+  stop(): void;
+  /**
+   * When the store was last heard, on the clock of `performance.now()`: all that was written some time before that is known.
+   * Until then nobody can be said to be silent.
+   */
+  heardAt(): number;
+}
+
 /**
  * The small key-value store that discovery is built on; its layouts and clocks stay behind this interface. All calls throw
  * `ConnectError`: `unavailable`, `permission_denied`.
@@ -47,8 +58,8 @@ export interface Bucket {
   delete(key: string, options: DiscoveryCallOptions & { ttlMs: number }): Promise<void>;
   /** The entries below a first token, marks included. */
   list(prefix: string, options?: DiscoveryCallOptions): Promise<BucketEntry[]>;
-  /** Tells the listener about the whole bucket until the returned function is called. */
-  watch(listener: BucketListener): () => void;
+  /** Tells the listener about the whole bucket until it is stopped. */
+  watch(listener: BucketListener): BucketWatch;
   /** Calls the listener when the store may have lost what was in it, and when it can be reached again. */
   onRestored(listener: () => void): () => void;
   /** Stops whatever it does by itself. The connection is left open. */

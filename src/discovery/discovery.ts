@@ -10,7 +10,10 @@ export interface DiscoveryCallOptions {
 
 /** How an instance is registered. */
 export interface RegisterOptions extends DiscoveryCallOptions {
-  /** After how long without renewal the instance counts as gone. Default: the record's `leaseMs`, else 10,000 ms. */
+  /**
+   * After how long without renewal the instance counts as gone. Default: the record's `leaseMs`, else 10,000 ms. With one shorter
+   * than a cluster takes to choose a leader (up to 5 s), instances go and come back whenever it does.
+   */
   leaseMs?: number;
   /** How often the lease is renewed. Default: a third of the lease, so that two renewals may be lost. */
   renewMs?: number;

@@ -3,7 +3,7 @@ import type { Bus, BusHeaders } from "../bus/bus.ts";
 import type { Logger } from "../bus/logger.ts";
 import { fault } from "../rpc/error.ts";
 import { ApiErrorCode, callApi, isApiError, nanos, type StreamConfig } from "../rpc/queue/jetstream-api.ts";
-import type { Bucket, BucketEntry, BucketListener, PutOptions } from "./bucket.ts";
+import type { Bucket, BucketEntry, BucketListener, BucketWatch, PutOptions } from "./bucket.ts";
 import type { DiscoveryCallOptions } from "./discovery.ts";
 import { directEntry } from "./kv-entry.ts";
 import { DEFAULT_TIMEOUT_MS, hasCode, storeError } from "./kv-errors.ts";
@@ -50,6 +50,8 @@ export class KvBucket implements Bucket {
   readonly #stopListening: () => void;
   #lastRevision = 0;
   #closed = false;
+  /** When the bucket that we know was made, by the broker's clock. */
+  #created: string | undefined;
   /** Whether this bucket takes times to live: brokers before 2.11 ignore them, buckets made by others may refuse them. */
   #ttl = true;
 
@@ -106,10 +108,10 @@ export class KvBucket implements Bucket {
     return await this.#orMissing(`list "${pattern}"`, options, list) ?? [];
   }
 
-  watch(listener: BucketListener): () => void {
+  watch(listener: BucketListener): BucketWatch {
     const watch = new KvWatch(this.#bus, { ...this.#options, list: (options) => this.list("", options) }, listener);
     watch.start();
-    return () => watch.stop();
+    return watch;
   }
 
   onRestored(listener: () => void): () => void {
@@ -195,13 +197,16 @@ export class KvBucket implements Bucket {
       subject_delete_marker_ttl: nanos(EXPIRED_MARK_MS),
     };
     try {
-      await callApi(this.#bus, `STREAM.CREATE.${names.stream}`, config, options);
+      const { created } = await callApi<{ created?: string }>(this.#bus, `STREAM.CREATE.${names.stream}`, config, options);
+      if (created === this.#created) return;
+      // Not the one that we wrote to before.
+      this.#created = created;
+      this.#ttl = true;
+      this.#restored();
     } catch (error) {
       // It exists, made otherwise: used as it is, since changing it is for whoever made it.
       if (!isApiError(error, ApiErrorCode.streamNameInUse)) throw error;
     }
-    this.#ttl = true;
-    this.#restored();
   }
 
   /** Runs a request; `undefined` when it fails because there is no bucket, which is not the same as no broker or no leader. */

@@ -14,7 +14,7 @@ export interface KvDiscoveryOptions extends BucketDiscoveryOptions {
   storage?: "memory" | "file";
   /** On how many servers of a cluster the bucket is kept, if this object makes it. Default 1. */
   replicas?: number;
-  /** How often the broker tells a watch that it is still there; after 2.5 times that, the watch starts anew. Default 5,000 ms. */
+  /** How often the broker tells a watch that it is still there; after 2.5 times that, the watch starts anew. Default 1,000 ms. */
   heartbeatMs?: number;
   /** How often a watch reads everything, where the user may not make consumers. Default 2,000 ms. */
   pollMs?: number;
@@ -44,7 +44,7 @@ export class KvDiscovery extends BucketDiscovery {
       inboxPrefix: options.inboxPrefix ?? "_INBOX",
       storage: options.storage ?? "memory",
       replicas: options.replicas ?? 1,
-      heartbeatMs: options.heartbeatMs ?? 5000,
+      heartbeatMs: options.heartbeatMs ?? 1000,
       pollMs: options.pollMs ?? 2000,
       logger: options.logger ?? silentLogger,
     });

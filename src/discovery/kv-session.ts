@@ -45,12 +45,17 @@ export class KvSession {
   #isOver = false;
   #lastSequence = 0;
   #lastPending = Infinity;
-  #heardAt = 0;
+  #heardAt = -Infinity;
 
   constructor(bus: Bus, options: KvSessionOptions, listener: KvSessionListener) {
     this.#bus = bus;
     this.#options = options;
     this.#listener = listener;
+  }
+
+  /** When the broker was last heard, on the clock of `performance.now()`; -Infinity before that. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   /** @throws {ConnectError} `not_found` without the bucket, `permission_denied`, `unavailable` */

@@ -2,7 +2,7 @@ import { Code } from "@connectrpc/connect";
 import type { Bus } from "../bus/bus.ts";
 import type { Logger } from "../bus/logger.ts";
 import { ApiErrorCode, isApiError } from "../rpc/queue/jetstream-api.ts";
-import type { BucketEntry, BucketListener } from "./bucket.ts";
+import type { BucketEntry, BucketListener, BucketWatch } from "./bucket.ts";
 import type { DiscoveryCallOptions } from "./discovery.ts";
 import { hasCode } from "./kv-errors.ts";
 import { KvSession, type KvSessionOptions } from "./kv-session.ts";
@@ -17,7 +17,8 @@ export interface KvWatchOptions extends KvSessionOptions {
   readonly list: (options: DiscoveryCallOptions) => Promise<BucketEntry[]>;
 }
 
-const REQUEST_TIMEOUT_MS = 5000;
+/** Short: a cluster without leader answers nothing, and is asked again. */
+const REQUEST_TIMEOUT_MS = 2000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 2000;
 
@@ -25,7 +26,7 @@ const LONGEST_RETRY_MS = 2000;
  * Follows a bucket through outages, its making and its loss: one session after the other. Users that may read but not make
  * consumers get the same from repeated reads.
  */
-export class KvWatch {
+export class KvWatch implements BucketWatch {
   readonly #bus: Bus;
   readonly #options: KvWatchOptions;
   readonly #listener: BucketListener;
@@ -35,6 +36,8 @@ export class KvWatch {
   #round = 0;
   #retryMs = FIRST_RETRY_MS;
   #isPolling = false;
+  /** When the broker last answered without a session. */
+  #answeredAt = -Infinity;
 
   constructor(bus: Bus, options: KvWatchOptions, listener: BucketListener) {
     this.#bus = bus;
@@ -48,6 +51,10 @@ export class KvWatch {
       else if (type === "reconnect") this.#again(0);
     });
     void this.#open();
+  }
+
+  heardAt(): number {
+    return Math.max(this.#answeredAt, this.#session?.heardAt ?? -Infinity);
   }
 
   stop(): void {
@@ -106,6 +113,7 @@ export class KvWatch {
   async #poll(round: number): Promise<void> {
     const entries = await this.#options.list({ timeoutMs: REQUEST_TIMEOUT_MS });
     if (round !== this.#round) return;
+    this.#answeredAt = performance.now();
     this.#listener.snapshot(entries);
     this.#again(this.#options.pollMs);
   }
@@ -114,6 +122,7 @@ export class KvWatch {
     const { bucket } = this.#options.names;
     if (isApiError(error, ApiErrorCode.streamNotFound)) {
       // Nothing was ever written, or the broker lost it: there is nothing, until somebody makes the bucket.
+      this.#answeredAt = performance.now();
       this.#listener.snapshot([]);
     } else if (hasCode(error, Code.PermissionDenied) && !this.#isPolling) {
       this.#options.logger.debug("May not make a consumer: reads the bucket again and again", { bucket });

@@ -3,22 +3,30 @@ import { startTimer } from "./timer.ts";
 /** Later than this, a timer shows that the process stood still, and what it missed may still be waiting to be read. */
 const STANDSTILL_MS = 250;
 const SHORTEST_CHECK_MS = 20;
+/** How soon to look again whether the store was heard. */
+const DEAF_CHECK_MS = 100;
 
 /**
- * Deadlines by this process's own clock. While paused none passes; after a standstill of the process (a blocked loop, a
+ * Deadlines by this process's own clock. None passes while paused, nor before the store was heard
+ * after it, which shows that no renewal was missed; after a standstill of the process (a blocked loop, a
  * suspended machine) all are checked once more, a margin later, when the renewals that came meanwhile have been read.
  */
 export class Leases {
   readonly #marginMs: number;
+  readonly #heardAt: () => number;
   readonly #onExpired: (key: string) => void;
   readonly #deadlines = new Map<string, number>();
   #stopTimer: (() => void) | undefined;
   #dueAt = Infinity;
   #paused = false;
 
-  /** @param marginMs given on top of each lease */
-  constructor(marginMs: number, onExpired: (key: string) => void) {
+  /**
+   * @param marginMs given on top of each lease
+   * @param heardAt when the store was last heard
+   */
+  constructor(marginMs: number, heardAt: () => number, onExpired: (key: string) => void) {
     this.#marginMs = marginMs;
+    this.#heardAt = heardAt;
     this.#onExpired = onExpired;
   }
 
@@ -76,11 +84,12 @@ export class Leases {
   #check(): void {
     const now = performance.now();
     if (now - this.#dueAt > STANDSTILL_MS) return this.#schedule(this.#marginMs);
-    const expired = [...this.#deadlines].filter(([, deadline]) => deadline <= now);
+    const heardAt = Math.min(now, this.#heardAt());
+    const expired = [...this.#deadlines].filter(([, deadline]) => deadline <= heardAt);
     for (const [key] of expired) {
       this.#deadlines.delete(key);
       this.#onExpired(key);
     }
-    this.#schedule();
+    this.#schedule(heardAt < now ? DEAF_CHECK_MS : SHORTEST_CHECK_MS);
   }
 }

@@ -1,6 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { abortError, fault } from "../rpc/error.ts";
-import type { Bucket, BucketEntry, BucketListener, PutOptions } from "./bucket.ts";
+import type { Bucket, BucketEntry, BucketListener, BucketWatch, PutOptions } from "./bucket.ts";
 import type { DiscoveryCallOptions } from "./discovery.ts";
 import type { MemoryStore } from "./memory-store.ts";
 
@@ -46,13 +46,16 @@ export class MemoryBucket implements Bucket {
     return this.#store.list(prefix);
   }
 
-  watch(listener: BucketListener): () => void {
+  watch(listener: BucketListener): BucketWatch {
     const watching: Watching = { listener, stopHearing: () => {} };
     this.#watching.add(watching);
     if (this.#connected) this.#hear(watching);
-    return () => {
-      watching.stopHearing();
-      this.#watching.delete(watching);
+    return {
+      stop: () => {
+        watching.stopHearing();
+        this.#watching.delete(watching);
+      },
+      heardAt: () => this.#connected ? performance.now() : -Infinity,
     };
   }
 

@@ -1,6 +1,6 @@
 import type { InstanceRecord, OperatorDeclaration } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Logger } from "../bus/logger.ts";
-import type { BucketEntry, BucketListener } from "./bucket.ts";
+import type { Bucket, BucketEntry, BucketListener, BucketWatch } from "./bucket.ts";
 import type { DiscoveryEvent, Watch } from "./discovery.ts";
 import { Leases } from "./leases.ts";
 import { DECLARATIONS, decodeDeclaration, decodeInstance, INSTANCES } from "./records.ts";
@@ -32,22 +32,22 @@ export class Watcher implements BucketListener, Watch {
   readonly #onClosed: () => void;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
   #state: "starting" | "hearing" | "interrupted" | "closed" = "starting";
-  #stop: () => void = () => {};
+  #watch: BucketWatch | undefined;
 
   constructor(listener: (event: DiscoveryEvent) => void, logger: Logger, marginMs: number, onClosed: () => void) {
     this.#listener = listener;
     this.#logger = logger;
     this.#marginMs = marginMs;
     this.#onClosed = onClosed;
-    this.#leases = new Leases(marginMs, (key) => this.#gone(key, "expired"));
+    this.#leases = new Leases(marginMs, () => this.#watch?.heardAt() ?? -Infinity, (key) => this.#gone(key, "expired"));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#settle = { resolve, reject };
   }
 
   /** Starts listening. */
-  start(watch: (listener: BucketListener) => () => void): void {
-    this.#stop = watch(this);
+  start(bucket: Bucket): void {
+    this.#watch = bucket.watch(this);
   }
 
   instances(): InstanceRecord[] {
@@ -94,7 +94,7 @@ export class Watcher implements BucketListener, Watch {
 
   close(): Promise<void> {
     this.#state = "closed";
-    this.#stop();
+    this.#watch?.stop();
     this.#leases.clear();
     this.#onClosed();
     return Promise.resolve();
@@ -105,9 +105,9 @@ export class Watcher implements BucketListener, Watch {
   }
 
   #apply(entry: BucketEntry, inSnapshot: boolean): void {
-    // A mark found in a snapshot may date from the store's own outage, in which nobody could renew.
-    if (entry.deleted === "expired" && inSnapshot) return;
-    if (entry.deleted !== undefined) return this.#gone(entry.key, entry.deleted);
+    // Our own clock decides: the store may have marked it at the end of an outage of its own, in which nobody could renew.
+    if (entry.deleted === "expired") return;
+    if (entry.deleted === "closed") return this.#gone(entry.key, "closed");
     try {
       if (entry.key.startsWith(`${INSTANCES}.`)) this.#applyInstance(entry, inSnapshot);
       else if (entry.key.startsWith(`${DECLARATIONS}.`)) this.#applyDeclaration(entry);

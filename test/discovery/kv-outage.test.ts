@@ -1,3 +1,4 @@
+import process from "node:process";
 import { describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { kvWorld } from "./kv-world.ts";
@@ -42,6 +43,24 @@ describe("discovery when the broker is restarted", () => {
     await sleep(1000);
     expect(story.lines).toEqual(["up a", "ready"]);
     await world.broker.restart();
+    await story.until("gone a (expired)");
+    await watch.close();
+    await world.close();
+  });
+
+  test("thinks nobody gone while the broker hangs", async () => {
+    const world = await kvWorld();
+    const worker = await world.join();
+    const client = await world.join({ heartbeatMs: 100 });
+    await worker.discovery.register(serving("a"), { leaseMs: 600 });
+    const story = new Story();
+    const watch = await client.discovery.watch(story.listener);
+    process.kill(world.broker.pid, "SIGSTOP");
+    await sleep(2000);
+    process.kill(world.broker.pid, "SIGCONT");
+    await sleep(1500);
+    expect(story.lines).toEqual(["up a", "ready"]);
+    await worker.crash();
     await story.until("gone a (expired)");
     await watch.close();
     await world.close();

@@ -3,9 +3,9 @@ import { Leases } from "../../src/discovery/leases.ts";
 import { sleep } from "./support.ts";
 
 describe("Leases", () => {
-  const start = (marginMs: number) => {
+  const start = (marginMs: number, heardAt = () => performance.now()) => {
     const expired: string[] = [];
-    return { expired, leases: new Leases(marginMs, (key) => expired.push(key)) };
+    return { expired, leases: new Leases(marginMs, heardAt, (key) => expired.push(key)) };
   };
 
   test("pass in the order of their deadlines, those spent in part sooner", async () => {
@@ -29,6 +29,17 @@ describe("Leases", () => {
     leases.resume();
     await sleep(100);
     expect(expired.sort()).toEqual(["a", "b"]);
+  });
+
+  test("do not pass before the store was heard after them", async () => {
+    let heardAt = performance.now();
+    const { expired, leases } = start(10, () => heardAt);
+    leases.renew("a", 50);
+    await sleep(300);
+    expect(expired).toEqual([]);
+    heardAt = performance.now();
+    await sleep(250);
+    expect(expired).toEqual(["a"]);
   });
 
   test("wait a margin longer after the process stood still, for renewals that it has not read yet", async () => {
