@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { onLines } from "../support/lines.ts";
+import { commandFor } from "../support/runtime.ts";
+import type { ClientFlags } from "./options.ts";
+import type { ClientMessage } from "./process.ts";
+import type { ClientProgress, ClientReport } from "./report.ts";
+
+/** A client that was told to stop has so long for it. */
+const STOP_MS = 3_000;
+
+/** A client in a process of its own. */
+class ClientProcess {
+  readonly ready: Promise<void>;
+  readonly done: Promise<ClientReport>;
+  readonly #child: ChildProcess;
+
+  constructor(client: number, flags: ClientFlags, onProgress: (progress: ClientProgress) => void) {
+    const [command, ...args] = commandFor(new URL("./process.ts", import.meta.url));
+    const child = spawn(command, [...args, JSON.stringify({ client, flags })], { stdio: ["pipe", "pipe", "inherit"] });
+    this.#child = child;
+    const ready = Promise.withResolvers<void>();
+    const done = Promise.withResolvers<ClientReport>();
+    this.ready = ready.promise;
+    this.done = done.promise;
+    onLines(child.stdout, (line) => {
+      const message = JSON.parse(line) as ClientMessage;
+      if (message.type === "progress") onProgress(message.progress);
+      else {
+        ready.resolve();
+        if (message.type === "done") done.resolve(message.report);
+      }
+    });
+    const lost = (exception: string) => {
+      ready.resolve();
+      const none = { requested: flags["requests-per-client"], succeeded: 0, failed: 0, startUpMs: 0, elapsedMs: 0 };
+      done.resolve({ client, ...none, latenciesMs: [], exception, stopped: false });
+    };
+    // Standard output is read to its end before "close", so that a report is not taken for a loss.
+    child.once("close", (code, signal) => lost(`Client process ended without a report, by ${signal ?? `exit code ${code}`}`));
+    child.once("error", (error) => lost(`Cannot start a client process: ${error.message}`));
+    child.stdin?.on("error", () => {});
+  }
+
+  tell(word: "go" | "stop"): void {
+    this.#child.stdin?.write(`${word}\n`);
+    if (word === "go") return;
+    const late = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS);
+    this.#child.once("exit", () => clearTimeout(late));
+  }
+}
+
+/** Runs clients, each in a process of its own, from the moment when all are ready; resolves with what became of each. */
+export async function runClientProcesses(
+  flags: ClientFlags,
+  options: {
+    readonly onReady?: () => void;
+    readonly onProgress: (progress: ClientProgress) => void;
+    readonly signal: AbortSignal;
+  },
+): Promise<ClientReport[]> {
+  const { onReady, onProgress, signal } = options;
+  const clients = Array.from({ length: flags.clients }, (_, index) => new ClientProcess(index, flags, onProgress));
+  const stop = () => clients.forEach((client) => client.tell("stop"));
+  signal.addEventListener("abort", stop);
+  if (signal.aborted) stop();
+  await Promise.all(clients.map(({ ready }) => ready));
+  onReady?.();
+  for (const client of clients) client.tell("go");
+  const reports = await Promise.all(clients.map(({ done }) => done));
+  signal.removeEventListener("abort", stop);
+  return reports;
+}
