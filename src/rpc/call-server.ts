@@ -1,7 +1,6 @@
 import {
   Code,
   ConnectError,
-  type ContextKey,
   type Interceptor,
   type MethodImplSpec,
   type ServiceImplSpec,
@@ -11,7 +10,7 @@ import { type Logger, silentLogger } from "../bus/logger.ts";
 import { type Beats, LoopBeats } from "./beats.ts";
 import type { Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
-import { type FinalFrame, FinalFrames } from "./final-frames.ts";
+import { FinalFrames, type SentFrame } from "./final-frames.ts";
 import {
   addressOf,
   type CallerFrame,
@@ -21,7 +20,6 @@ import {
   META_HEADER,
   PROTOCOL_VERSION,
 } from "./frame.ts";
-import type { LazyHandlerContext } from "./handler-context.ts";
 import { randomId } from "./ids.ts";
 import { RunningCall } from "./running-call.ts";
 import { Subjects } from "./subjects.ts";
@@ -60,7 +58,9 @@ export class CallServer {
   readonly tombstones: Tombstones = new Tombstones();
   readonly logger: Logger;
   readonly #interceptors: Interceptor[];
+  /** By caller and call: the latest execution here, where the call was handed on to another operator of this instance. */
   readonly #running = new Map<string, RunningCall>();
+  readonly #unsettled = new Set<RunningCall>();
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(bus: Bus, options: CallServerOptions) {
@@ -74,7 +74,7 @@ export class CallServer {
 
   /** Calls that have not settled. */
   get running(): number {
-    return this.#running.size;
+    return this.#unsettled.size;
   }
 
   /** Reads a caller's frame; answers those of another protocol version, drops garbage with a line in the log. */
@@ -102,6 +102,7 @@ export class CallServer {
     const spec = methods.get(frame.method) as MethodImplSpec;
     const call = new RunningCall(this, spec, frame, message.header(META_HEADER), delivery);
     this.#running.set(key, call);
+    this.#unsettled.add(call);
     void call.run(spec, message.payload, this.#interceptors);
   }
 
@@ -140,7 +141,7 @@ export class CallServer {
     return this.subjects.answer(frame.caller, frame.call);
   }
 
-  publishAnswer(frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): FinalFrame {
+  publishAnswer(frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): SentFrame {
     const subject = this.answerSubject(frame);
     const headers: Record<string, string> = metadata === ""
       ? { [FRAME_HEADER]: header }
@@ -149,33 +150,29 @@ export class CallServer {
     return { subject, payload, headers };
   }
 
-  /** Puts a value into a handler's context. */
-  provide<T>(context: LazyHandlerContext, key: ContextKey<T>, value: T): void {
-    context.values.set(key, value);
-  }
-
   settled(call: RunningCall): void {
-    this.#running.delete(call.key);
-    if (this.#running.size === 0) this.#idle?.resolve();
+    if (this.#running.get(call.key) === call) this.#running.delete(call.key);
+    this.#unsettled.delete(call);
+    if (this.#unsettled.size === 0) this.#idle?.resolve();
   }
 
   /** Waits until running calls have settled; those left after `timeoutMs` are answered `unavailable` and no longer waited for. */
   async drain(timeoutMs: number): Promise<void> {
-    if (this.#running.size === 0) return;
-    this.#idle ??= Promise.withResolvers();
+    if (this.#unsettled.size === 0) return;
+    const idle = this.#idle = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       const error = fault("The worker is shutting down", Code.Unavailable, { reason: "SHUTDOWN", instance: this.instance });
-      for (const call of this.#running.values()) call.abort(error);
-      this.#idle?.resolve();
+      for (const call of this.#unsettled) call.abort(error);
+      idle.resolve();
     }, timeoutMs);
-    await this.#idle.promise;
+    await idle.promise;
     clearTimeout(timer);
   }
 
   #refuse(frame: CallerFrame, key: string, delivery: Delivery, methods: Methods): boolean {
-    if (this.#running.has(key)) return true;
+    if (this.find(frame)?.frame.base === frame.base) return true;
     const final = this.finals.get(key);
-    if (final !== undefined) {
+    if (final?.base === frame.base) {
       this.bus.publish(final.subject, final.payload, { headers: final.headers });
       delivery.acknowledge();
       return true;

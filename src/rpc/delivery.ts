@@ -1,4 +1,4 @@
-import { type ContextKey, createContextKey } from "@connectrpc/connect";
+import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { CallerFrame } from "./frame.ts";
 
 /** How a request came to this instance, and what it owes the broker. */
@@ -21,11 +21,19 @@ export interface Delivery {
 export interface CallInfo {
   readonly frame: CallerFrame;
   readonly delivery: Delivery;
-  /** Hands the request on: nothing is answered from here, `moved` tells the caller where it went. */
-  delegate?: (operatorToken: string, storedSeq: number) => void;
+  /**
+   * Hands the request on: nothing is answered from here, `moved` tells the caller where it went. `false` when the call had
+   * ended before: then what was handed on is nobody's.
+   */
+  delegate(operatorToken: string, storedSeq: number): boolean;
 }
 
 /** Carries {@linkcode CallInfo} in Connect's context values. */
 export const callInfo: ContextKey<CallInfo | undefined> = createContextKey<CallInfo | undefined>(undefined, {
   description: "Waybill call info",
 });
+
+/** What the bus knows of the call that a handler runs for; `undefined` when the call came another way. */
+export function callInfoOf(context: HandlerContext): CallInfo | undefined {
+  return "info" in context ? (context as HandlerContext & { info: CallInfo }).info : context.values.get(callInfo);
+}

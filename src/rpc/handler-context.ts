@@ -1,5 +1,6 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
-import { type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { type CallInfo, callInfo } from "./delivery.ts";
 import { decodeMetadata } from "./metadata.ts";
 
 /** What a context is made from. */
@@ -10,6 +11,8 @@ export interface LazyContextInit {
   readonly metadata: string | undefined;
   /** On the `performance.now()` clock; `Infinity` for none. */
   readonly deadlineAt: number;
+  /** What the bus knows of the call. */
+  readonly info: CallInfo;
 }
 
 /**
@@ -57,11 +60,16 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#responseTrailer ??= new Headers();
   }
   get values(): ContextValues {
-    return this.#values ??= createContextValues();
+    return this.#values ??= createContextValues().set(callInfo, this.#init.info);
   }
   readonly timeoutMs = (): number | undefined => {
     return this.#init.deadlineAt === Infinity ? undefined : Math.max(0, this.#init.deadlineAt - performance.now());
   };
+
+  /** What the bus knows of the call; the same as in `values`, without making them. */
+  get info(): CallInfo {
+    return this.#init.info;
+  }
 
   /** Headers that the handler has set; `undefined` when it never asked for them. */
   get sentHeader(): Headers | undefined {
@@ -72,10 +80,26 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#responseTrailer;
   }
 
-  /** Fires the signal, as Connect does on cancel, on the deadline and at the end of every call. */
+  /** The same as a plain object: Connect copies a context's own properties, and no getters, for handlers behind interceptors. */
+  materialize(): HandlerContext {
+    const { method, service, url, requestMethod, protocolName, timeoutMs } = this;
+    const { signal, requestHeader, responseHeader, responseTrailer, values } = this;
+    return {
+      ...{ method, service, url, requestMethod, protocolName, timeoutMs },
+      ...{ signal, requestHeader, responseHeader, responseTrailer, values },
+    };
+  }
+
+  /** Fires the signal, as Connect does on cancel and on the deadline. */
   abort(reason: unknown): void {
     if (this.#aborted !== undefined) return;
     this.#aborted = { reason };
     this.#controller?.abort(reason);
+  }
+
+  /** Fires the signal at the end of the call, as Connect does, so that what hangs on it is let go. */
+  end(): void {
+    // An error captures a stack, which costs more than a small call: none is made unless someone listens.
+    if (this.#controller !== undefined) this.abort(new ConnectError("The call has ended", Code.Canceled));
   }
 }

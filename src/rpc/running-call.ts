@@ -4,7 +4,7 @@ import { invokeUnaryImplementation, transformInvokeImplementation } from "@conne
 import type { CallServer } from "./call-server.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 import { Credit } from "./credit.ts";
-import { callInfo, type Delivery } from "./delivery.ts";
+import type { CallInfo, Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
 import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame } from "./frame.ts";
 import { LazyHandlerContext } from "./handler-context.ts";
@@ -13,6 +13,8 @@ import { encodeMetadata } from "./metadata.ts";
 const EMPTY = new Uint8Array(0);
 /** Room for the frame's own headers beside a payload. */
 const HEADER_ROOM_BYTES = 512;
+/** What is told of an error that does not fit a message. */
+const MAX_SHORT_MESSAGE = 4_096;
 /** Timers cannot run longer (2^31 - 1 ms). */
 const MAX_TIMER_MS = 0x7fffffff;
 
@@ -25,11 +27,11 @@ const MAX_TIMER_MS = 0x7fffffff;
  *   ignores its signal still holds its slot.
  * - settled: the handler has returned, the slot is free.
  */
-export class RunningCall {
+export class RunningCall implements CallInfo {
   readonly key: string;
   readonly frame: CallerFrame;
+  readonly delivery: Delivery;
   readonly #server: CallServer;
-  readonly #delivery: Delivery;
   readonly #attempt: number;
   readonly #context: LazyHandlerContext;
   readonly #credit: Credit;
@@ -43,28 +45,27 @@ export class RunningCall {
     this.key = `${frame.caller}.${frame.call}`;
     this.frame = frame;
     this.#server = server;
-    this.#delivery = delivery;
+    this.delivery = delivery;
     this.#attempt = frame.base + delivery.attempt;
     this.#credit = new Credit(frame.creditItems, frame.creditBytes);
     const url = `bus:${frame.method}`;
-    this.#context = new LazyHandlerContext({ method: spec.method, url, metadata, deadlineAt: delivery.deadlineAt });
+    this.#context = new LazyHandlerContext({ method: spec.method, url, metadata, deadlineAt: delivery.deadlineAt, info: this });
   }
 
   /** Runs the handler to its end. Never rejects. */
   async run(spec: MethodImplSpec, payload: Uint8Array, interceptors: Interceptor[]): Promise<void> {
-    this.#start();
     try {
+      this.#start();
       if (this.frame.once) this.#acknowledge();
       const message = decodeMessage(this.frame.codec, spec.method.input, payload);
-      this.#provideInfo();
       if (spec.kind === "unary") await this.#runUnary(spec, message, interceptors);
       else if (spec.kind === "server_streaming") await this.#runStream(spec, message, interceptors);
       else throw new ConnectError(`Cannot serve ${this.frame.method}: ${spec.kind} is not carried`, Code.Unimplemented);
     } catch (error) {
-      this.abort(ConnectError.from(error, Code.Unknown));
+      this.abort(this.#errorOf(error));
     } finally {
       this.#end();
-      this.#delivery.settled();
+      this.delivery.settled();
     }
   }
 
@@ -76,12 +77,25 @@ export class RunningCall {
     } catch (cause) {
       // Details or metadata past the broker's limit: the code and the message still fit.
       this.#server.logger.warn("Cannot send an error whole", { method: this.frame.method, cause: String(cause) });
-      if (!this.#answered) {
-        this.#answer("error", encodeError(new ConnectError(error.rawMessage.slice(0, 4096), error.code)), "");
+      const short = new ConnectError(error.rawMessage.slice(0, MAX_SHORT_MESSAGE), error.code);
+      try {
+        this.#answer("error", encodeError(short), "");
+      } catch (lost) {
+        // Not acknowledged either: a stored request goes to another instance, or comes back to this one.
+        this.#answered = true;
+        this.#server.logger.error("Cannot answer a call", { method: this.frame.method, error: String(lost) });
       }
     }
     this.#interrupt?.(error);
     this.#context.abort(error);
+  }
+
+  delegate(operatorToken: string, storedSeq: number): boolean {
+    if (this.#answered) return false;
+    this.#answered = true;
+    this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
+    this.#acknowledge();
+    return true;
   }
 
   /** A frame that the caller sent later. */
@@ -95,10 +109,10 @@ export class RunningCall {
     const { frame } = this;
     const answerSubject = frame.kind === "post" ? undefined : this.#server.answerSubject(frame);
     const header = this.#header("heartbeat", 0, "running");
-    this.#beat = this.#server.beats.start({ answerSubject, header, progressSubject: this.#delivery.progressSubject }, () => {
+    this.#beat = this.#server.beats.start({ answerSubject, header, progressSubject: this.delivery.progressSubject }, () => {
       this.abort(new ConnectError("The caller is gone", Code.Canceled));
     });
-    const { deadlineAt } = this.#delivery;
+    const { deadlineAt } = this.delivery;
     if (deadlineAt !== Infinity) this.#armDeadline(deadlineAt);
   }
 
@@ -110,16 +124,6 @@ export class RunningCall {
     }, Math.min(MAX_TIMER_MS, Math.max(0, deadlineAt - performance.now())));
   }
 
-  #provideInfo(): void {
-    const delegate = (token: string, storedSeq: number) => {
-      if (this.#answered) return;
-      this.#answered = true;
-      this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, token), EMPTY);
-      this.#acknowledge();
-    };
-    this.#server.provide(this.#context, callInfo, { frame: this.frame, delivery: this.#delivery, delegate });
-  }
-
   async #runUnary(
     spec: MethodImplSpec & { kind: "unary" },
     message: MessageShape<DescMessage>,
@@ -127,7 +131,7 @@ export class RunningCall {
   ): Promise<void> {
     const output = interceptors.length === 0
       ? await spec.impl(message, this.#context)
-      : await invokeUnaryImplementation(spec, this.#context, message, interceptors);
+      : await invokeUnaryImplementation(spec, this.#context.materialize(), message, interceptors);
     if (this.#answered) return;
     const payload = this.#encode(spec.method.output, output);
     this.#answer("response", payload, encodeMetadata(this.#context.sentHeader, this.#context.sentTrailer));
@@ -140,7 +144,7 @@ export class RunningCall {
   ): Promise<void> {
     const outputs = interceptors.length === 0
       ? spec.impl(message, this.#context)
-      : transformInvokeImplementation(spec, this.#context, interceptors)(once(message));
+      : transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(once(message));
     const iterator = outputs[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -157,7 +161,7 @@ export class RunningCall {
       const header = this.#sent === 0 ? this.#context.sentHeader : undefined;
       this.#answer("end", EMPTY, encodeMetadata(header, this.#context.sentTrailer));
     } catch (error) {
-      this.abort(ConnectError.from(error, Code.Unknown));
+      this.abort(this.#errorOf(error));
     } finally {
       // A generator that waits for something that never comes must not hold this up: it has its signal.
       if (this.#answered) await Promise.resolve(iterator.return?.()).catch(() => {});
@@ -166,7 +170,13 @@ export class RunningCall {
 
   /** Before the first frame of many: once a part of the answer is out, the broker must never deliver the request again. */
   async #commit(): Promise<void> {
-    await this.#interruptible(this.#delivery.confirm());
+    try {
+      await this.#interruptible(this.delivery.confirm());
+    } catch (cause) {
+      if (this.#answered) throw cause;
+      const text = `Cannot begin to answer ${this.frame.method}: the broker did not confirm that it will not deliver it again`;
+      throw fault(text, Code.Unavailable, { reason: "UNCONFIRMED", instance: this.#server.instance }, cause);
+    }
     this.#server.beats.acknowledged(this.#beat);
   }
 
@@ -191,11 +201,12 @@ export class RunningCall {
 
   #answer(kind: Extract<AnswerFrameKind, "response" | "error" | "end">, payload: Uint8Array, metadata: string): void {
     if (this.#answered) return;
-    this.#answered = true;
     if (this.frame.kind !== "post") {
       const sent = this.#send(kind, kind === "end" ? this.#sent + 1 : this.#sent, payload, metadata);
-      this.#server.finals.keep(this.key, sent);
+      this.#server.finals.keep(this.key, { ...sent, base: this.frame.base });
     }
+    // Only now: what does not fit the broker is thrown, and answered by an error that does.
+    this.#answered = true;
     if (!this.frame.once && this.#sent === 0) this.#acknowledge();
   }
 
@@ -208,8 +219,15 @@ export class RunningCall {
   }
 
   #acknowledge(): void {
-    this.#delivery.acknowledge();
+    this.delivery.acknowledge();
     this.#server.beats.acknowledged(this.#beat);
+  }
+
+  /** As Connect has it over HTTP: what a handler did not mean to tell stays here, in the log. */
+  #errorOf(error: unknown): ConnectError {
+    if (error instanceof ConnectError) return error;
+    this.#server.logger.error("A handler failed", { method: this.frame.method, error: String(error) });
+    return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
   }
 
   #errorMetadata(error: ConnectError): Headers | undefined {
@@ -222,8 +240,7 @@ export class RunningCall {
   #end(): void {
     this.#server.beats.stop(this.#beat);
     clearTimeout(this.#timer);
-    // Connect fires the signal at the end of every call, so that what hangs on it is let go.
-    this.#context.abort(new ConnectError("The call has ended", Code.Canceled));
+    this.#context.end();
     this.#server.settled(this);
   }
 }

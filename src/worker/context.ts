@@ -1,11 +1,11 @@
-import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
+import type { HandlerContext } from "@connectrpc/connect";
 import type { ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
 import type { HandleOptions, OperatorHandle } from "../client/operator-handle.ts";
 import type { InferInputs, InferOutputs } from "../client/values.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
-import { type CallInfo, callInfo } from "../rpc/delivery.ts";
+import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { InferParameters } from "../tensor/mod.ts";
 import { type DelegateOptions, delegateRequest } from "./delegate.ts";
 
@@ -43,7 +43,7 @@ export class OperatorContext {
     this.#client = client;
     this.#handler = handler;
     this.#request = request;
-    this.#info = handler.values.get(callInfo) as CallInfo;
+    this.#info = callInfoOf(handler) as CallInfo;
     this.requestId = this.#info.frame.call;
     this.attempt = this.#info.frame.base + this.#info.delivery.attempt;
     this.logger = logger;
@@ -90,9 +90,6 @@ export class OperatorContext {
    * @throws {ConnectError} `unavailable` when the other operator's queue is not to be reached; nothing was handed on then
    */
   async delegate(name: string, options: DelegateOptions = {}): Promise<Delegation> {
-    if (this.#info.delegate === undefined) {
-      throw new ConnectError(`Cannot delegate to "${name}": this call came another way than the bus`, Code.FailedPrecondition);
-    }
     await delegateRequest(this.#client, this.#info, this.#request, this.requestHeader, name, this.remainingMs, options);
     return new Delegation(name);
   }

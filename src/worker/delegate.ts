@@ -48,7 +48,7 @@ export async function delegateRequest(
   const storedSeq = route.stored
     ? await store(client, route.subject, payload, headers, name)
     : await hand(client, route.subject, payload, headers);
-  info.delegate?.(escapeName(name), storedSeq);
+  info.delegate(escapeName(name), storedSeq);
 }
 
 async function store(
