@@ -41,7 +41,10 @@ export interface BrokerConfig {
   allowedOrigins?: readonly string[];
   /** Whether the broker stores messages. Default `true`. */
   jetstream?: boolean;
-  /** Memory that stored messages may take. Default 256 MiB. */
+  /**
+   * Memory that stored messages may take. The broker counts what queues may come to hold, 64 MiB each by default, and refuses
+   * an operator's queue that does not fit; it allocates what is there. Default 4 GiB: some 60 operators.
+   */
   maxMemoryBytes?: number;
   /** Disk that stored messages may take. Default 4 GiB. */
   maxFileBytes?: number;
@@ -97,7 +100,7 @@ export function serverConfig(config: BrokerConfig, folder: string): string {
         ? {
           jetstream: {
             store_dir: join(folder, "jetstream"),
-            max_mem: config.maxMemoryBytes ?? 256 * 2 ** 20,
+            max_mem: config.maxMemoryBytes ?? 4 * 2 ** 30,
             max_file: config.maxFileBytes ?? 4 * 2 ** 30,
           },
         }
