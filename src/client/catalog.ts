@@ -1,6 +1,7 @@
 import type { ServedOperator } from "../../gen/waybill/v1/discovery_pb.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import type { Route, RouteLookup } from "../rpc/route.ts";
 import { type DType, isDType, type TensorSpecs } from "../tensor/mod.ts";
 
 const FRESH_MS = 30_000;
@@ -76,4 +77,25 @@ function specsOf(specs: ServedOperator["inputs"]): TensorSpecs | undefined {
   return Object.fromEntries(
     specs.map(({ name, dtype, shape, optional }) => [name, { dtype: dtype as DType, shape: shape.map(Number), optional }]),
   );
+}
+
+/** What discovery says of where a request wants to go. Never rejects. */
+export async function lookUp(discovery: Discovery, route: Route): Promise<RouteLookup> {
+  const { operator, version, priority } = route;
+  if (operator === "") return { known: undefined };
+  try {
+    const declared = await discovery.declaration(operator, { timeoutMs: LOOKUP_TIMEOUT_MS });
+    if (declared === undefined) return { known: false, missing: "no such operator is declared" };
+    if (version !== undefined && !declared.versions.includes(version)) {
+      const versions = declared.versions.map((known) => `"${known}"`).join(", ");
+      return { known: false, missing: `its version must be one of ${versions}, got "${version}"` };
+    }
+    const levels = Math.max(1, declared.priorities);
+    if (route.stored && priority >= levels) {
+      return { known: false, missing: `its priority must be an integer from 0 to ${levels - 1}, got ${priority}` };
+    }
+    return { known: true };
+  } catch {
+    return { known: undefined };
+  }
 }

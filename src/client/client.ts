@@ -11,7 +11,7 @@ import { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
-import { Catalog, factsOf } from "./catalog.ts";
+import { Catalog, factsOf, lookUp } from "./catalog.ts";
 import { type HandleOptions, OperatorHandle } from "./operator-handle.ts";
 import { type ServedTensors, serveTensors, type ServeTensorsOptions } from "./serve-tensors.ts";
 import { upload } from "./upload.ts";
@@ -117,8 +117,7 @@ export class Client implements AsyncDisposable {
     this.caller = new Caller(bus, {
       ...options,
       namespace: this.namespace,
-      isDeclared: (operator) =>
-        discovery.declaration(operator, { timeoutMs: 1_000 }).then((found) => found !== undefined, () => undefined),
+      lookUp: (route) => lookUp(discovery, route),
     });
     this.data = new DataPlane({ caller: this.caller, logger: this.#logger });
     this.#catalog = new Catalog(discovery, this.#logger);

@@ -1,4 +1,4 @@
-import { Code, ConnectError, createContextValues, type Interceptor } from "@connectrpc/connect";
+import { Code, ConnectError, type ContextValues, createContextValues, type Interceptor } from "@connectrpc/connect";
 import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Caller } from "../rpc/caller.ts";
@@ -91,6 +91,12 @@ export interface HandleContext {
   onRemote?: (tensor: RemoteTensor) => void;
 }
 
+/** A request to send, and what was stored for it alone. */
+interface BuiltRequest {
+  readonly request: ModelInferRequest;
+  readonly stored: readonly Waybill[];
+}
+
 /** An operator to call, wherever it runs. Cheap to make; holds nothing. */
 export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutputs> {
   /** Its name. */
@@ -100,6 +106,8 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   readonly #context: HandleContext;
   readonly #options: HandleOptions;
   readonly #transport: BusTransport;
+  readonly #inputsLabel: string;
+  #ownParameters: WireParameters | undefined;
 
   /** @internal */
   constructor(context: HandleContext, name: string, options: HandleOptions = {}) {
@@ -107,6 +115,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     this.version = options.version === undefined ? undefined : String(options.version);
     this.#context = context;
     this.#options = options;
+    this.#inputsLabel = `the inputs of operator "${name}"`;
     this.#transport = this.#transportFor(options);
   }
 
@@ -117,14 +126,16 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * it; `unavailable` when nobody serves it or the outcome is unknown; `resource_exhausted` when its queue is full or the
    * message too large; `deadline_exceeded`; `canceled`
    */
-  async infer(inputs: I, options: CallOptions = {}): Promise<O> {
-    const call = { ...this.#options, ...options };
+  async infer(inputs: I, options?: CallOptions): Promise<O> {
+    // Awaited only where there is a promise: a turn of the loop saved is time saved on every small call.
+    const call = options === undefined ? this.#options : { ...this.#options, ...options };
     const facts = this.#context.facts(this.name, this.version);
     const known = facts instanceof Promise ? await facts : facts;
-    const [request, stored] = await this.#request(inputs, call, known);
+    const built = this.#request(inputs, call, known);
+    const { request, stored } = built instanceof Promise ? await built : built;
     const idempotent = call.idempotent ?? known?.idempotent ?? false;
-    const transport = this.#transportOf(options);
-    const values = createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey, idempotent });
+    const transport = options === undefined ? this.#transport : this.#transportOf(options);
+    const values = contextValuesOf(call.idempotencyKey, idempotent);
     const timeoutMs = timeoutOf(call);
     try {
       for (let retry = 0;; retry++) {
@@ -137,7 +148,8 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
             request,
             values,
           );
-          return await this.#read(response.message, response as BusUnaryResponse<never, never>);
+          const outputs = this.#read(response.message, response as BusUnaryResponse<never, never>);
+          return outputs instanceof Promise ? await outputs : outputs;
         } catch (error) {
           if (!idempotent || retry >= (call.retries ?? 2) || ConnectError.from(error).code !== Code.Unavailable) throw error;
           await pause(FIRST_RETRY_MS * 2 ** retry, call.signal);
@@ -155,7 +167,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   async *stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
     const call = { ...this.#options, ...options };
     const facts = await this.#context.facts(this.name, this.version);
-    const [request, stored] = await this.#request(inputs, call, facts);
+    const { request, stored } = await this.#request(inputs, call, facts);
     try {
       const response = await this.#transportOf(options).stream(
         OperatorService.method.inferStream,
@@ -163,7 +175,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         timeoutOf(call),
         call.headers,
         once(request),
-        createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey }),
+        contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
         yield await this.#read(message, { instance: (response as BusStreamResponse<never, never>).instance, attempt: 1 });
@@ -181,8 +193,8 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   async post(inputs: I, options: CallOptions = {}): Promise<void> {
     const call = { ...this.#options, ...options };
     const facts = await this.#context.facts(this.name, this.version);
-    const [request] = await this.#request(inputs, call, facts);
-    const contextValues = createContextValues().set(busCallOptions, { idempotencyKey: call.idempotencyKey });
+    const { request } = await this.#request(inputs, call, facts);
+    const contextValues = contextValuesOf(call.idempotencyKey, false);
     await this.#transportOf(options).post(GRPCInferenceService.method.modelInfer, request, {
       signal: call.signal,
       timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
@@ -191,18 +203,14 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     });
   }
 
-  async #request(
-    inputs: I,
-    call: HandleOptions,
-    facts: OperatorFacts | undefined,
-  ): Promise<[ModelInferRequest, readonly Waybill[]]> {
-    const label = `the inputs of operator "${this.name}"`;
-    const tensors = toTensors(label, inputs);
+  #request(inputs: I, call: HandleOptions, facts: OperatorFacts | undefined): BuiltRequest | Promise<BuiltRequest> {
+    const tensors = toTensors(this.#inputsLabel, inputs);
     const schema = call.inputs ?? facts?.inputs;
-    if (schema !== undefined) {
-      const checked = checkSchema(label, schema, tensors);
-      if (checked !== undefined) await checked;
-    }
+    const checked = schema === undefined ? undefined : checkSchema(this.#inputsLabel, schema, tensors);
+    return checked === undefined ? this.#place(tensors, call) : checked.then(() => this.#place(tensors, call));
+  }
+
+  #place(tensors: Record<string, AnyTensor>, call: HandleOptions): BuiltRequest | Promise<BuiltRequest> {
     const { caller, inlineMaxBytes } = this.#context;
     const messageMaxBytes = caller.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
     const placing = place(tensors, {
@@ -215,15 +223,18 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         return referenceOf(await tensor.descriptorForForwarding());
       },
     });
-    const placed: Placed = placing instanceof Promise ? await placing : placing;
+    return placing instanceof Promise ? placing.then((placed) => this.#build(placed, call)) : this.#build(placing, call);
+  }
+
+  #build({ entries, stored }: Placed, call: HandleOptions): BuiltRequest {
     const request = encodeInferRequest({
       modelName: this.name,
       modelVersion: this.version,
       id: call.id,
-      parameters: this.#parameters(call),
-      inputs: placed.entries,
+      parameters: call === this.#options ? this.#ownParameters ??= this.#parameters(call) : this.#parameters(call),
+      inputs: entries,
     });
-    return [request, placed.stored];
+    return { request, stored };
   }
 
   #parameters(call: HandleOptions): WireParameters | undefined {
@@ -261,6 +272,12 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     const route = operatorRoute(caller.subjects, this.name, { version: this.version, mode, instance, priority });
     return new BusTransport({ caller, route, interceptors });
   }
+}
+
+/** None for calls that say nothing beyond the defaults. */
+function contextValuesOf(idempotencyKey: string | undefined, idempotent: boolean): ContextValues | undefined {
+  if (idempotencyKey === undefined && !idempotent) return undefined;
+  return createContextValues().set(busCallOptions, { idempotencyKey, idempotent });
 }
 
 function timeoutOf({ timeoutMs = 60_000 }: CallOptions): number | undefined {

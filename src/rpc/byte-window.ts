@@ -1,10 +1,18 @@
+/** What waits for its share of a window. */
+export interface Entrant {
+  /** Bytes that it takes. */
+  readonly windowBytes: number;
+  /** Called once they are there. */
+  start(): void;
+}
+
 /**
  * Bounds the bytes that calls of one connection have on their way, both ways together: past some 64 MB waiting for a
  * client, nats-server drops it as a slow consumer, with everything that was meant for it.
  */
 export class ByteWindow {
   readonly #capacity: number;
-  readonly #waiting: { bytes: number; start: () => void }[] = [];
+  readonly #waiting: Entrant[] = [];
   #used = 0;
 
   constructor(capacityBytes: number) {
@@ -16,30 +24,28 @@ export class ByteWindow {
     return this.#used;
   }
 
-  /** Runs `start` now if the bytes fit, else in turn once they do. One request larger than the window goes alone. */
-  enter(bytes: number, start: () => void): void {
-    if (this.#waiting.length === 0 && this.#fits(bytes)) {
-      this.#used += bytes;
-      start();
-    } else this.#waiting.push({ bytes, start });
+  /** Starts it now if its bytes fit, else in turn once they do. One that is larger than the window goes alone. */
+  enter(entrant: Entrant): void {
+    if (this.#waiting.length === 0 && this.#fits(entrant.windowBytes)) {
+      this.#used += entrant.windowBytes;
+      entrant.start();
+    } else this.#waiting.push(entrant);
   }
 
-  /** Gives bytes back. */
-  leave(bytes: number): void {
-    this.#used -= bytes;
-    for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.bytes); next = this.#waiting[0]) {
+  /** Gives the bytes of one that has started back. */
+  leave(entrant: Entrant): void {
+    this.#used -= entrant.windowBytes;
+    for (let next = this.#waiting[0]; next !== undefined && this.#fits(next.windowBytes); next = this.#waiting[0]) {
       this.#waiting.shift();
-      this.#used += next.bytes;
+      this.#used += next.windowBytes;
       next.start();
     }
   }
 
-  /** Takes a waiting entry out of the line; `false` when it has started already. */
-  withdraw(start: () => void): boolean {
-    const index = this.#waiting.findIndex((entry) => entry.start === start);
-    if (index < 0) return false;
-    this.#waiting.splice(index, 1);
-    return true;
+  /** Takes one out of the line that has not started. */
+  withdraw(entrant: Entrant): void {
+    const index = this.#waiting.indexOf(entrant);
+    if (index >= 0) this.#waiting.splice(index, 1);
   }
 
   #fits(bytes: number): boolean {

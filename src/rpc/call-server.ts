@@ -1,10 +1,4 @@
-import {
-  Code,
-  ConnectError,
-  type Interceptor,
-  type MethodImplSpec,
-  type ServiceImplSpec,
-} from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor, type MethodImplSpec, type ServiceImplSpec } from "@connectrpc/connect";
 import type { Bus, BusMessage } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { type Beats, LoopBeats } from "./beats.ts";

@@ -5,6 +5,7 @@ import { ByteWindow } from "./byte-window.ts";
 import { decodeAnswerFrame, FRAME_HEADER } from "./frame.ts";
 import { isId, randomId } from "./ids.ts";
 import type { PendingCall } from "./pending-call.ts";
+import type { Route, RouteLookup } from "./route.ts";
 import { Subjects } from "./subjects.ts";
 
 /** How a caller behaves. */
@@ -19,11 +20,14 @@ export interface CallerOptions {
   probeMs?: number;
   /** Most bytes that calls have on their way, both ways together. Default 16 MiB. */
   windowBytes?: number;
-  /** Whether an operator is declared; `undefined` when that cannot be told. Default: cannot tell. */
-  isDeclared?: (operator: string) => Promise<boolean | undefined>;
+  /** What discovery says of where a request wants to go. Default: it cannot tell. */
+  lookUp?: (route: Route) => Promise<RouteLookup>;
   /** Default: silent. */
   logger?: Logger;
 }
+
+/** A canceled call costs some hundred bytes; the oldest are forgotten first. */
+const MAX_CANCELED = 10_000;
 
 /**
  * The calling half of a connection: one wildcard subscription for all answers, one table of open calls, one timer for all of
@@ -38,12 +42,14 @@ export class Caller implements AsyncDisposable {
   readonly window: ByteWindow;
   readonly logger: Logger;
   /** Asks discovery. */
-  isDeclared: (operator: string) => Promise<boolean | undefined>;
+  readonly lookUp: (route: Route) => Promise<RouteLookup>;
   /** Most bytes on their way; streams share it. */
   readonly windowBytes: number;
   /** Streams that are open. */
   streams = 0;
   readonly #calls = new Map<string, PendingCall>();
+  /** Calls that were ended from here, until nobody can be working on them any more: whoever still does is told again. */
+  readonly #canceled = new Map<string, PendingCall>();
   readonly #inbox: BusSubscription;
   readonly #prefix: string;
   readonly #offStatus: () => void;
@@ -59,7 +65,7 @@ export class Caller implements AsyncDisposable {
     this.probeMs = options.probeMs ?? 2_000;
     this.windowBytes = options.windowBytes ?? 16 * 1024 * 1024;
     this.window = new ByteWindow(this.windowBytes);
-    this.isDeclared = options.isDeclared ?? (() => Promise.resolve(undefined));
+    this.lookUp = options.lookUp ?? (() => Promise.resolve({ known: undefined }));
     this.logger = options.logger ?? silentLogger;
     this.#prefix = this.subjects.answers(this.id);
     this.#inbox = bus.subscribe(`${this.#prefix}>`, (message) => this.#onMessage(message));
@@ -100,6 +106,18 @@ export class Caller implements AsyncDisposable {
   /** Drops an ended call. */
   forget(call: PendingCall): void {
     this.#calls.delete(call.id);
+    this.#canceled.delete(call.id);
+  }
+
+  /** Drops a canceled call, but listens to what is still heard of it. */
+  remember(call: PendingCall): void {
+    this.#calls.delete(call.id);
+    this.#canceled.set(call.id, call);
+    const now = this.now();
+    for (const [id, oldest] of this.#canceled) {
+      if (this.#canceled.size <= MAX_CANCELED && oldest.deadlineAt > now) break;
+      this.#canceled.delete(id);
+    }
   }
 
   /** Makes sure that calls are looked at by then. */
@@ -116,6 +134,7 @@ export class Caller implements AsyncDisposable {
     this.#closed = true;
     this.#failAll("the client was closed", Code.Canceled, true);
     this.#offStatus();
+    this.#canceled.clear();
     this.#inbox.unsubscribe();
     if (this.bus.connected) await this.bus.flush().catch(() => {});
   }
@@ -125,7 +144,8 @@ export class Caller implements AsyncDisposable {
   }
 
   #onMessage(message: BusMessage): void {
-    const call = this.#calls.get(message.subject.slice(this.#prefix.length));
+    const id = message.subject.slice(this.#prefix.length);
+    const call = this.#calls.get(id) ?? this.#canceled.get(id);
     if (call === undefined) return;
     if (message.status !== undefined) return call.onMessage(message, undefined);
     const header = message.header(FRAME_HEADER);

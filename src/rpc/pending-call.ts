@@ -6,7 +6,7 @@ import { type AnswerFrame, type CallerFrameKind, encodeCallerFrame, FRAME_HEADER
 import { randomId } from "./ids.ts";
 import { unescapeName } from "./names.ts";
 import { operatorRoute, type Route } from "./route.ts";
-import { readStoreAnswer, storeFault } from "./store-answer.ts";
+import { readStoreAnswer } from "./store-answer.ts";
 
 /** A stored request is acknowledged within this time, or something is wrong. */
 const ACK_WAIT_MS = 1_000;
@@ -84,6 +84,8 @@ export abstract class PendingCall {
   #missing: string | undefined;
   /** Published over a connection that broke before anything was heard of it. */
   #uncertain = false;
+  /** Whether there was a connection when it was published; else it waits for one. */
+  #wentOut = false;
   /** Published more than once. */
   #repeated = false;
 
@@ -120,6 +122,7 @@ export abstract class PendingCall {
     if (request.idempotencyKey !== undefined) headers["Nats-Msg-Id"] = `${caller.id}.${request.idempotencyKey}`;
     this.#retryAt = Infinity;
     this.#uncertain = false;
+    this.#wentOut = caller.bus.connected;
     caller.bus.publish(route.subject, request.payload, { headers, reply: caller.answerSubject(this.id) });
   }
 
@@ -149,19 +152,20 @@ export abstract class PendingCall {
   }
 
   /** What was on its way when the connection broke may be lost: ask. What waited for the connection has just been sent. */
-  onReconnect(now: number, heldSince: number): void {
+  onReconnect(now: number): void {
     if (this.#state === "done") return;
     this.#heardAt = this.#reconnectedAt = now;
     this.#unknownAt = Infinity;
     if (this.#state !== "opening") return this.#probe(now);
     this.#giveUpAt = now + this.#patienceMs;
-    this.#uncertain = this.#publishedAt < heldSince;
+    this.#uncertain = this.#wentOut;
+    this.#wentOut = true;
     if (this.#uncertain) this.#probe(now);
   }
 
   /** A `response`, `item`, `error` or `end` of the accepted attempt. Returns whether it ended the call. */
   protected abstract answered(frame: AnswerFrame, message: BusMessage): boolean;
-  protected abstract rejected(error: ConnectError): void;
+  protected abstract rejected(error: unknown): void;
   /** Called once when the request is stored; fire-and-forget ends there. */
   protected onAccepted(): void {}
   /** Whether a part of the answer reached the user: then no other attempt may follow. */
@@ -180,4 +184,257 @@ export abstract class PendingCall {
   protected finish(): void {
     this.#finish();
   }
+
+  get #patienceMs(): number {
+    const { operatorWaitMs } = this.caller;
+    return this.route.directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, DIRECTED_WAIT_MS);
+  }
+
+  #finish(): void {
+    this.#state = "done";
+    this.caller.forget(this);
+  }
+
+  #onFrame(frame: AnswerFrame, message: BusMessage): void {
+    const now = this.#heardAt = this.caller.now();
+    if (frame.kind === "heartbeat" && frame.word !== "running") return this.#onStatus(frame.word, now);
+    if (frame.kind === "moved") return this.#onMoved(frame, now);
+    if (frame.attempt < this.attempt || (this.committed && this.#isOther(frame))) return;
+    this.#unknownAt = Infinity;
+    this.#reportedAt = now;
+    this.#probeAt = now + this.caller.probeMs;
+    this.attempt = frame.attempt;
+    this.instance = frame.instance;
+    this.#state = "running";
+    if (frame.kind === "heartbeat") this.onHeartbeat();
+    else if (this.answered(frame, message)) this.#finish();
+  }
+
+  /** A second execution of a call that has answered in part: what it says must not be mixed with that. */
+  #isOther(frame: AnswerFrame): boolean {
+    return frame.attempt !== this.attempt || frame.instance !== this.instance;
+  }
+
+  #onStatus(word: string, now: number): void {
+    if (word === "queued") this.#unknownAt = Infinity;
+    // Of several that were asked, the one that has the call may have answered first.
+    else if (word === "unknown" && this.#unknownAt === Infinity && this.#reportedAt < this.#probedAt) this.#unknownAt = now;
+  }
+
+  /** Handed on by the instance that had it. The other operator's first frame may have come before this one. */
+  #onMoved(frame: AnswerFrame, now: number): void {
+    if (frame.attempt <= this.#movedAttempt || this.committed && frame.attempt >= this.attempt) return;
+    this.#movedAttempt = frame.attempt;
+    const route = operatorRoute(this.caller.subjects, unescapeName(frame.word), {
+      mode: frame.seq === 0 ? "direct" : this.route.once ? "at-most-once" : "queue",
+    });
+    this.route = route;
+    this.#storedSeq = frame.seq;
+    if (frame.attempt < this.attempt || this.#state === "done") return;
+    this.attempt = frame.attempt;
+    this.instance = undefined;
+    this.#unknownAt = Infinity;
+    this.#reportedAt = now;
+    this.#probeDelayMs = this.caller.probeMs;
+    this.#probeAt = now + this.#probeDelayMs;
+    this.#state = route.stored ? "stored" : "running";
+  }
+
+  #onStored(payload: Uint8Array): void {
+    const answer = readStoreAnswer(payload);
+    if (answer?.seq !== undefined) this.#storedSeq = answer.seq;
+    if (answer === undefined || this.#state !== "opening") return;
+    const { refusal } = answer;
+    if (refusal !== undefined) {
+      this.fail(this.#fault(refusal.reason, `the broker did not store it: ${refusal.text}`, refusal.code), false);
+    } else if (answer.duplicate && !this.#repeated && this.request.kind === "request") {
+      const key = this.request.idempotencyKey;
+      this.fail(this.#fault("DUPLICATE", `a request with the key "${key}" was sent before`, Code.AlreadyExists), false);
+    } else {
+      this.#state = "stored";
+      this.#probeAt = this.caller.now() + this.#probeDelayMs;
+      this.caller.wakeBy(this.wakeAt);
+      this.onAccepted();
+    }
+  }
+
+  #onNoResponders(): void {
+    const now = this.caller.now();
+    if (this.#state === "opening") {
+      this.#nobody = true;
+      this.#uncertain = false;
+      this.#retryAt = now + this.#retryMs;
+      this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+      this.caller.wakeBy(this.#retryAt);
+    } else if (this.#state === "stored") void this.#checkQueue();
+    else if (this.route.stored) return;
+    else if (now < this.#reconnectedAt + LOST_AFTER_MS) {
+      // The instance may have lost its connection with us, and be a little later back.
+      this.#probeAt = now + MAX_RETRY_MS / 2;
+      this.caller.wakeBy(this.#probeAt);
+    } else this.fail(this.#fault("INSTANCE_LOST", `instance ${this.instance} is gone`, Code.Unavailable), false);
+  }
+
+  #wakeOpening(now: number): void {
+    if (now >= this.#giveUpAt) {
+      this.#giveUpAt = Infinity;
+      this.#giveUp();
+    } else if (now >= this.#retryAt) this.#reopen();
+    else if (now >= this.#heardAt + ACK_WAIT_MS) {
+      this.#heardAt = now;
+      if (this.#uncertain) this.#onSilence(now);
+      else if (this.route.stored) void this.#reopenOnceDeclared();
+    }
+  }
+
+  /** Silence after a lost connection may hide that it was taken: only what may run twice is sent again. */
+  #onSilence(now: number): void {
+    if (this.request.idempotent) this.#reopen();
+    else this.#probe(now);
+  }
+
+  #reopen(): void {
+    this.#repeated = true;
+    try {
+      this.open();
+    } catch (error) {
+      this.fail(error as ConnectError, false);
+    }
+  }
+
+  /** A stranger who listens to everything hides "no responders": only discovery can tell that there was no queue yet. */
+  async #reopenOnceDeclared(): Promise<void> {
+    if (this.#nobody) return;
+    while (this.#state === "opening") {
+      const { known, missing } = await this.caller.lookUp(this.route);
+      if (this.#state !== "opening" || (known !== false && !this.#nobody)) return;
+      if (known !== false) return this.#reopen();
+      this.#nobody = true;
+      this.#missing = missing;
+      await new Promise((resolve) => setTimeout(resolve, MAX_RETRY_MS));
+    }
+  }
+
+  /** Nobody looks after the stored request; where its queue is gone too, it is lost. */
+  async #checkQueue(): Promise<void> {
+    const { known } = await this.caller.lookUp(this.route);
+    if (known === false && this.#state === "stored") this.#outcomeUnknown();
+  }
+
+  #giveUp(): void {
+    if (!this.#nobody) return this.#outcomeUnknown();
+    this.#retryAt = Infinity;
+    const waited = `nobody took it within ${this.#patienceMs} ms`;
+    void this.caller.lookUp(this.route).then(({ known, missing }) => {
+      if (this.#state !== "opening") return;
+      this.fail(
+        known === false
+          ? this.#fault("NOT_DECLARED", `${missing ?? this.#missing ?? "it is not declared"}, and ${waited}`, Code.NotFound)
+          : this.#fault("NO_INSTANCE", waited, Code.Unavailable),
+        false,
+      );
+    });
+  }
+
+  #expire(): void {
+    const hint = this.#state === "opening" && this.#nobody ? ", and nobody served it so far" : "";
+    const text = `it took longer than ${this.request.timeoutMs} ms${hint}`;
+    this.fail(this.#fault("DEADLINE", text, Code.DeadlineExceeded), true);
+  }
+
+  #probe(now: number): void {
+    this.#probedAt = now;
+    // A running call is asked for again before it counts as lost.
+    if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, MAX_PROBE_DELAY_MS);
+    this.#probeAt = now + this.#probeDelayMs;
+    this.#send("probe");
+  }
+
+  #lost(now: number): void {
+    if (this.route.stored && !this.committed && !this.route.once) {
+      // The broker delivers it again after its own wait; the next attempt reports with a higher number.
+      this.#state = "stored";
+      this.#probeDelayMs = this.caller.probeMs;
+      this.#probe(now);
+    } else {
+      const text = `instance ${this.instance ?? "unknown"} fell silent for ${LOST_AFTER_MS} ms`;
+      this.fail(this.#fault("INSTANCE_LOST", text, Code.Unavailable), true);
+    }
+  }
+
+  #outcomeUnknown(): void {
+    this.fail(this.#fault("OUTCOME_UNKNOWN", "nobody knows what became of it: outcome unknown", Code.Unavailable), true);
+  }
+
+  /** Tells whoever has the call to stop, and remembers to say so again to whoever shows up with it later. */
+  #cancel(): void {
+    this.caller.remember(this);
+    this.#canceledAt = this.caller.now();
+    this.#send("cancel");
+  }
+
+  /** Something is heard of a canceled call: the cancel was too early, got lost, or is still on its way. */
+  #onLate(message: BusMessage, frame: AnswerFrame | undefined): void {
+    if (frame === undefined) {
+      const seq = this.route.stored && message.status === undefined ? readStoreAnswer(message.payload)?.seq : undefined;
+      if (seq === undefined || this.#storedSeq !== 0) return;
+      this.#storedSeq = seq;
+      this.#canceledAt = -Infinity;
+    } else if (frame.kind === "response" || frame.kind === "error" || frame.kind === "end") return this.caller.forget(this);
+    else if (frame.kind === "moved") {
+      this.#onMoved(frame, this.caller.now());
+      this.instance = undefined;
+      this.#canceledAt = -Infinity;
+    } else if (frame.kind === "heartbeat" && frame.word !== "running") return;
+    else this.instance = frame.instance;
+    const now = this.caller.now();
+    if (now < this.#canceledAt + CANCEL_AGAIN_MS) return;
+    this.#canceledAt = now;
+    this.#send("cancel");
+  }
+
+  #send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
+    const { route } = this;
+    const probing = kind === "probe";
+    const subject = this.instance !== undefined && !(probing && route.stored)
+      ? route.control(this.instance)
+      : route.everyone ?? route.subject;
+    const headers = { [FRAME_HEADER]: this.#frame(kind, "", creditItems, creditBytes) };
+    // While opening, "no responders" is about the request, and must be about nothing else.
+    const reply = probing && this.#state !== "opening" ? this.caller.answerSubject(this.id) : undefined;
+    try {
+      this.caller.bus.publish(subject, EMPTY, { headers, reply });
+    } catch {
+      // The connection is closed; every call of it fails on its own.
+    }
+  }
+
+  #frame(
+    kind: CallerFrameKind,
+    method: string,
+    creditItems = this.request.creditItems,
+    creditBytes = this.request.creditBytes,
+  ): string {
+    const left = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.round(this.deadlineAt - this.caller.now()));
+    return encodeCallerFrame({
+      kind,
+      codec: "proto",
+      caller: this.caller.id,
+      call: this.id,
+      seq: this.#storedSeq,
+      timeoutMs: left,
+      creditItems,
+      creditBytes,
+      base: 0,
+      once: this.route.once,
+      method,
+    });
+  }
+
+  #fault(reason: string, what: string, code: Code): ConnectError {
+    const { route, instance, attempt } = this;
+    return fault(`Cannot call ${route.label}: ${what}`, code, { reason, operator: route.operator, instance, attempt });
+  }
 }
+
+const EMPTY = new Uint8Array(0);

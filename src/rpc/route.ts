@@ -12,6 +12,12 @@ export interface Route {
   readonly label: string;
   /** The operator's name; empty for a node's service. */
   readonly operator: string;
+  /** The version asked for; `undefined` for the default one. */
+  readonly version: string | undefined;
+  /** Queue priority. */
+  readonly priority: number;
+  /** The one instance that can take the request; `undefined` when any can. */
+  readonly directedTo: string | undefined;
   /** Where the request is published. */
   readonly subject: string;
   /** Whether the broker stores the request and acknowledges that. */
@@ -24,6 +30,14 @@ export interface Route {
   readonly everyone: string | undefined;
   /** Largest answer seen so far: what a further call is expected to bring. */
   expectedAnswerBytes: number;
+}
+
+/** What discovery says of where a request wants to go. */
+export interface RouteLookup {
+  /** Whether there is such a place; `undefined` when that cannot be told. */
+  readonly known: boolean | undefined;
+  /** What there is not, such as `version "7" of it is not declared, only "1"`. */
+  readonly missing?: string;
 }
 
 /** What selects an operator's instance or queue. */
@@ -50,6 +64,9 @@ export function operatorRoute(subjects: Subjects, operator: string, options: Ope
   return {
     label: `operator "${operator}"`,
     operator,
+    version,
+    priority,
+    directedTo: instance,
     subject,
     stored,
     once: mode === "at-most-once",
@@ -64,6 +81,9 @@ export function serviceRoute(subject: string, label: string): Route {
   return {
     label,
     operator: "",
+    version: undefined,
+    priority: 0,
+    directedTo: undefined,
     subject,
     stored: false,
     once: false,

@@ -134,9 +134,9 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
     return false;
   }
 
-  protected override rejected(error: ConnectError): void {
+  protected override rejected(error: unknown): void {
     this.#first.reject(error);
-    this.#close(error);
+    this.#close(ConnectError.from(error));
   }
 
   #took(item: RawItem): void {

@@ -77,20 +77,16 @@ export class BusTransport implements Transport {
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
     const deadlineMs = timeoutMs ?? this.#defaultTimeoutMs;
-    const send = async (headers: Headers | undefined, message: MessageShape<I>, abort: AbortSignal | undefined) => {
-      const request = this.#request(method, headers, message, deadlineMs, contextValues);
-      return new BusUnaryResponse(method, await callUnary(this.#caller, request, abort));
-    };
     if (this.#interceptors.length === 0) {
       const headers = header === undefined ? undefined : new Headers(header);
-      return send(headers, create(method.input, input), signal);
+      return this.#unary(method, headers, create(method.input, input), deadlineMs, signal, contextValues);
     }
     return runUnaryCall<I, O>({
       interceptors: this.#interceptors,
       signal,
       timeoutMs: deadlineMs,
       req: { ...this.#common(method, header, contextValues), stream: false, method, message: create(method.input, input) },
-      next: (req) => send(req.header, req.message, req.signal),
+      next: (req) => this.#unary(method, req.header, req.message, deadlineMs, req.signal, contextValues),
     });
   }
 
@@ -137,6 +133,18 @@ export class BusTransport implements Transport {
     const message = create(method.input, input);
     const request = this.#request(method, headers, message, options.timeoutMs, options.contextValues);
     return callPost(this.#caller, { ...request, kind: "post" }, options.signal);
+  }
+
+  async #unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    headers: Headers | undefined,
+    message: MessageShape<I>,
+    deadlineMs: number | undefined,
+    signal: AbortSignal | undefined,
+    contextValues: ContextValues | undefined,
+  ): Promise<UnaryResponse<I, O>> {
+    const request = this.#request(method, headers, message, deadlineMs, contextValues);
+    return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal));
   }
 
   #request<I extends DescMessage>(

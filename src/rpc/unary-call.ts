@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { BusMessage } from "../bus/bus.ts";
+import type { Entrant } from "./byte-window.ts";
 import type { Caller } from "./caller.ts";
 import { abortError, decodeError } from "./error.ts";
 import { type AnswerFrame, META_HEADER } from "./frame.ts";
@@ -7,114 +8,123 @@ import { decodeMetadata, type Metadata } from "./metadata.ts";
 import { type CallRequest, PendingCall } from "./pending-call.ts";
 
 /** A unary call's answer before it is decoded. */
-export interface RawAnswer {
+export class RawAnswer {
   readonly frame: AnswerFrame;
   readonly payload: Uint8Array;
+  readonly #message: BusMessage;
+
+  constructor(frame: AnswerFrame, message: BusMessage) {
+    this.frame = frame;
+    this.payload = message.payload;
+    this.#message = message;
+  }
+
   /** Parsed when asked for. */
-  metadata(): Metadata;
+  metadata(): Metadata {
+    return decodeMetadata(this.#message.header(META_HEADER));
+  }
 }
 
-/** Waits for one `response`. */
-class UnaryCall extends PendingCall {
-  readonly #resolve: (answer: RawAnswer) => void;
-  readonly #reject: (error: ConnectError) => void;
+/**
+ * A call that is a promise: holds its share of the byte window from the start to the end, and ends when its signal fires. One
+ * object, no closures: this is the path of every small call.
+ */
+abstract class AwaitedCall<T> extends PendingCall implements Entrant {
+  readonly windowBytes: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #resolve: (value: T) => void;
+  readonly #reject: (error: unknown) => void;
+  #started = false;
 
   constructor(
     caller: Caller,
     request: CallRequest,
-    resolve: (answer: RawAnswer) => void,
-    reject: (error: ConnectError) => void,
+    signal: AbortSignal | undefined,
+    resolve: (value: T) => void,
+    reject: (error: unknown) => void,
   ) {
     super(caller, request);
+    this.windowBytes = request.payload.length + request.route.expectedAnswerBytes;
+    this.#signal = signal;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
-  protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
-    const metadata = () => decodeMetadata(message.header(META_HEADER));
-    if (frame.kind === "response") {
-      if (message.payload.length > this.route.expectedAnswerBytes) this.route.expectedAnswerBytes = message.payload.length;
-      this.#resolve({ frame, payload: message.payload, metadata });
-    } else if (frame.kind === "error") this.#reject(decodeError(message.payload, metadata().header));
-    else {
-      const text = `Cannot call ${this.route.label}: it answered a unary call with a stream`;
-      this.#reject(new ConnectError(text, Code.Internal));
-    }
-    return true;
+  /** Begins, now or once there is room. */
+  enter(): void {
+    this.#signal?.addEventListener("abort", this);
+    this.caller.window.enter(this);
   }
 
-  protected override rejected(error: ConnectError): void {
+  start(): void {
+    this.#started = true;
+    try {
+      this.caller.open(this);
+    } catch (error) {
+      this.rejected(error);
+    }
+  }
+
+  /** The signal fired. */
+  handleEvent(): void {
+    this.caller.window.withdraw(this);
+    this.fail(abortError(this.#signal as AbortSignal), this.#started);
+  }
+
+  protected settle(value: T): void {
+    this.#leave();
+    this.#resolve(value);
+  }
+
+  protected override rejected(error: unknown): void {
+    this.#leave();
     this.#reject(error);
+  }
+
+  #leave(): void {
+    this.#signal?.removeEventListener("abort", this);
+    if (this.#started) this.caller.window.leave(this);
+    this.#started = false;
+  }
+}
+
+/** Waits for one `response`. */
+class UnaryCall extends AwaitedCall<RawAnswer> {
+  protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
+    if (frame.kind === "response") {
+      if (message.payload.length > this.route.expectedAnswerBytes) this.route.expectedAnswerBytes = message.payload.length;
+      this.settle(new RawAnswer(frame, message));
+    } else if (frame.kind === "error") {
+      this.rejected(decodeError(message.payload, decodeMetadata(message.header(META_HEADER)).header));
+    } else {
+      this.rejected(new ConnectError(`Cannot call ${this.route.label}: it answered a unary call with a stream`, Code.Internal));
+    }
+    return true;
   }
 }
 
 /** Is done once the request is accepted: fire and forget. */
-class PostCall extends PendingCall {
-  readonly #resolve: () => void;
-  readonly #reject: (error: ConnectError) => void;
-
-  constructor(caller: Caller, request: CallRequest, resolve: () => void, reject: (error: ConnectError) => void) {
-    super(caller, request);
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
+class PostCall extends AwaitedCall<void> {
   protected override onAccepted(): void {
     this.finish();
-    this.#resolve();
+    this.settle();
   }
 
   protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
-    if (frame.kind === "error") this.#reject(decodeError(message.payload, new Headers()));
-    else this.#resolve();
+    if (frame.kind === "error") this.rejected(decodeError(message.payload, new Headers()));
+    else this.settle();
     return true;
-  }
-
-  protected override rejected(error: ConnectError): void {
-    this.#reject(error);
   }
 }
 
 /** Sends a request and waits for its answer. */
 export function callUnary(caller: Caller, request: CallRequest, signal: AbortSignal | undefined): Promise<RawAnswer> {
-  return run(caller, request, signal, (resolve, reject) => new UnaryCall(caller, request, resolve, reject));
+  if (signal?.aborted) return Promise.reject(abortError(signal));
+  return new Promise((resolve, reject) => new UnaryCall(caller, request, signal, resolve, reject).enter());
 }
 
 /** Sends a request and waits until the broker has stored it, or an instance has accepted it. */
 export function callPost(caller: Caller, request: CallRequest, signal: AbortSignal | undefined): Promise<void> {
-  return run(caller, request, signal, (resolve, reject) => new PostCall(caller, request, resolve, reject));
-}
-
-/** Holds the call's share of the byte window from the start to the end, and ends it when the signal fires. */
-function run<T>(
-  caller: Caller,
-  request: CallRequest,
-  signal: AbortSignal | undefined,
-  make: (resolve: (value: T) => void, reject: (error: ConnectError) => void) => PendingCall,
-): Promise<T> {
   if (signal?.aborted) return Promise.reject(abortError(signal));
-  return new Promise<T>((resolve, reject) => {
-    const bytes = request.payload.length + request.route.expectedAnswerBytes;
-    const call = make((value) => (settle(), resolve(value)), (error) => (settle(), reject(error)));
-    let entered = false;
-    const start = () => {
-      entered = true;
-      try {
-        caller.open(call);
-      } catch (error) {
-        settle();
-        reject(error);
-      }
-    };
-    const onAbort = () => {
-      caller.window.withdraw(start);
-      call.fail(abortError(signal as AbortSignal), entered);
-    };
-    const settle = () => {
-      if (signal !== undefined) signal.removeEventListener("abort", onAbort);
-      if (entered) caller.window.leave(bytes);
-    };
-    if (signal !== undefined) signal.addEventListener("abort", onAbort);
-    caller.window.enter(bytes, start);
-  });
+  return new Promise((resolve, reject) => new PostCall(caller, request, signal, resolve, reject).enter());
 }

@@ -36,7 +36,7 @@ export class OperatorContext {
   readonly #request: ModelInferRequest;
   readonly #info: CallInfo;
   readonly #client: Client;
-  #remote: RemoteTensor[] | undefined;
+  #remote: Set<RemoteTensor> | undefined;
 
   /** @internal */
   constructor(client: Client, handler: HandlerContext, request: ModelInferRequest, logger: Logger) {
@@ -81,7 +81,7 @@ export class OperatorContext {
     const signal = options.signal === undefined ? this.signal : AbortSignal.any([this.signal, options.signal]);
     const timeoutMs = Math.min(options.timeoutMs ?? 60_000, Math.max(1, this.remainingMs));
     const linked = { ...options, signal, timeoutMs, headers: this.#traceHeaders(options.headers) };
-    return this.#client.linkedOperator<I, O>(name, linked, (tensor) => (this.#remote ??= []).push(tensor));
+    return this.#client.linkedOperator<I, O>(name, linked, (tensor) => void (this.#remote ??= new Set()).add(tensor));
   }
 
   /**
@@ -95,14 +95,23 @@ export class OperatorContext {
   }
 
   /**
-   * Releases what child calls answered and the outputs do not hold.
+   * What is answered is the caller's from now on.
    *
    * @internal
    */
-  releaseExcept(kept: Iterable<unknown>): void {
+  keep(outputs: Readonly<Record<string, unknown>>): void {
     if (this.#remote === undefined) return;
-    const stays = new Set(kept);
-    for (const tensor of this.#remote) if (!stays.has(tensor)) void tensor.release();
+    for (const name in outputs) this.#remote.delete(outputs[name] as RemoteTensor);
+  }
+
+  /**
+   * Releases what child calls answered and was not answered in turn.
+   *
+   * @internal
+   */
+  releaseRest(): void {
+    if (this.#remote === undefined) return;
+    for (const tensor of this.#remote) void tensor.release();
     this.#remote = undefined;
   }
 

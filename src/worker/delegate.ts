@@ -48,7 +48,11 @@ export async function delegateRequest(
   const storedSeq = route.stored
     ? await store(client, route.subject, payload, headers, name)
     : await hand(client, route.subject, payload, headers);
-  info.delegate(escapeName(name), storedSeq);
+  if (!info.delegate(escapeName(name), storedSeq)) {
+    // Canceled meanwhile: the caller never learns where it went, so that it is ended from here.
+    const cancel = encodeCallerFrame({ ...frame, kind: "cancel", seq: storedSeq, method: "" });
+    client.bus.publish(route.everyone ?? route.subject, new Uint8Array(0), { headers: { [FRAME_HEADER]: cancel } });
+  }
 }
 
 async function store(

@@ -4,7 +4,7 @@ import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
 import { CORRELATION_PARAMETER, INLINE_PARAMETER, PRIORITY_PARAMETER } from "../client/operator-handle.ts";
-import { inlineFromParameter, place, referenceOf } from "../client/placement.ts";
+import { inlineFromParameter, place, type Placed, referenceOf } from "../client/placement.ts";
 import { checkSchema } from "../client/schema.ts";
 import { type AnyTensor, type InferInputs, toTensors } from "../client/values.ts";
 import type { TensorStore } from "../data/store.ts";
@@ -22,7 +22,7 @@ import {
 import { waybillFromString } from "../waybill/mod.ts";
 import { Batcher } from "./batcher.ts";
 import { Delegation, OperatorContext } from "./context.ts";
-import type { WorkerMetrics } from "./metrics.ts";
+import type { OperatorMetrics, WorkerMetrics } from "./metrics.ts";
 import type { Operator, OperatorRequest } from "./operator.ts";
 
 const AUTO_INLINE_MAX_BYTES = 64 * 1024;
@@ -58,6 +58,7 @@ class Execution {
   readonly #host: ExecutionHost;
   readonly #operator: Operator;
   readonly #execute: Execute;
+  readonly #metrics: OperatorMetrics;
   readonly #inputsLabel: string;
   readonly #outputsLabel: string;
 
@@ -66,6 +67,7 @@ class Execution {
     this.#operator = operator;
     this.#inputsLabel = `the inputs of operator "${operator.name}"`;
     this.#outputsLabel = `the outputs of operator "${operator.name}"`;
+    this.#metrics = host.metrics.operator(operator.name);
     const { batch } = operator;
     if (batch === undefined) this.#execute = operator.execute as unknown as Execute;
     else {
@@ -76,56 +78,47 @@ class Execution {
 
   async infer(message: ModelInferRequest, handler: HandlerContext): Promise<ModelInferResponse> {
     const context = this.#context(message, handler);
-    const ended = this.#host.metrics.start(this.#operator.name);
+    const startedAt = performance.now();
+    this.#metrics.started();
     let code = "ok";
-    let kept: readonly unknown[] = [];
     try {
-      const request = await this.#request(message, context);
-      const given = this.#execute(request, context);
-      const result = isStream(given) ? await this.#only(given) : await given;
+      const reading = this.#request(message, context);
+      const given = this.#execute(reading instanceof Promise ? await reading : reading, context);
+      const result = isStream(given) ? await this.#only(given) : given instanceof Promise ? await given : given;
       // Handed on: whoever has it now answers, and what is returned here goes nowhere.
       if (result instanceof Delegation) return encodeInferResponse({ modelName: message.modelName, outputs: [] });
-      const outputs = await this.#checked(result);
-      kept = Object.values(outputs);
-      return await this.#response(message, outputs, context);
+      const answering = this.#answer(message, result, context);
+      return answering instanceof Promise ? await answering : answering;
     } catch (error) {
       const failure = this.#failure(error, context);
       code = Code[failure.code] ?? "Unknown";
       throw failure;
     } finally {
-      ended(code);
-      context.releaseExcept(kept);
+      this.#metrics.ended(code, startedAt);
+      context.releaseRest();
     }
   }
 
   async *stream(message: ModelInferRequest, handler: HandlerContext): AsyncGenerator<ModelInferResponse> {
     const context = this.#context(message, handler);
-    const ended = this.#host.metrics.start(this.#operator.name);
+    const startedAt = performance.now();
+    this.#metrics.started();
     let code = "ok";
-    const kept: unknown[] = [];
     try {
-      const request = await this.#request(message, context);
-      const given = this.#execute(request, context);
+      const given = this.#execute(await this.#request(message, context), context);
       if (isStream(given)) {
-        for await (const result of given) {
-          const outputs = await this.#checked(result);
-          kept.push(...Object.values(outputs));
-          yield await this.#response(message, outputs, context);
-        }
+        for await (const result of given) yield await this.#answer(message, result, context);
         return;
       }
       const result = await given;
-      if (result instanceof Delegation) return;
-      const outputs = await this.#checked(result);
-      kept.push(...Object.values(outputs));
-      yield await this.#response(message, outputs, context);
+      if (!(result instanceof Delegation)) yield await this.#answer(message, result, context);
     } catch (error) {
       const failure = this.#failure(error, context);
       code = Code[failure.code] ?? "Unknown";
       throw failure;
     } finally {
-      ended(code);
-      context.releaseExcept(kept);
+      this.#metrics.ended(code, startedAt);
+      context.releaseRest();
     }
   }
 
@@ -133,79 +126,85 @@ class Execution {
     return new OperatorContext(this.#host.client, handler, message, this.#host.logger);
   }
 
-  async #request(message: ModelInferRequest, context: OperatorContext): Promise<Request> {
-    const { fetchInputs, inputs: schema } = this.#operator;
-    const { data } = this.#host.client;
+  // What follows answers without a promise wherever nothing needs one: each turn of the loop counts on small requests.
+
+  #request(message: ModelInferRequest, context: OperatorContext): Request | Promise<Request> {
     const inputs: Record<string, AnyTensor> = {};
-    let fetching: Promise<void>[] | undefined;
+    const remote: string[] = [];
     const wire = decodeInputs(message);
     for (const name in wire) {
       const tensor = wire[name]!;
-      inputs[name] = isEncodedReference(tensor) ? data.open(waybillFromString(tensor.descriptor)) : tensor;
-    }
-    // Checked by their descriptors first: what does not fit is not worth fetching.
-    if (schema !== undefined) {
-      const checked = checkSchema(this.#inputsLabel, schema, inputs);
-      if (checked !== undefined) await checked;
-    }
-    if (fetchInputs) {
-      for (const name in inputs) {
-        if (!isEncodedReference(wire[name]!)) continue;
-        const fetched = inputs[name]!.fetch({ signal: context.signal }).then((local) => void (inputs[name] = local));
-        (fetching ??= []).push(fetched);
+      if (!isEncodedReference(tensor)) inputs[name] = tensor;
+      else {
+        inputs[name] = this.#host.client.data.open(waybillFromString(tensor.descriptor));
+        remote.push(name);
       }
     }
-    if (fetching !== undefined) await Promise.all(fetching);
-    const parameters = decodeParameters(message.parameters);
-    context.parameters = parameters;
-    return {
+    const parameters = context.parameters = decodeParameters(message.parameters);
+    const request = {
       inputs,
       parameters,
       id: message.id,
       correlationId: reserved(message, CORRELATION_PARAMETER) as string | number | undefined,
       priority: Number(reserved(message, PRIORITY_PARAMETER) ?? 0),
     };
+    // Checked by their descriptors first: what does not fit is not worth fetching.
+    const { inputs: schema, fetchInputs } = this.#operator;
+    const checked = schema === undefined ? undefined : checkSchema(this.#inputsLabel, schema, inputs);
+    if (checked === undefined && (remote.length === 0 || !fetchInputs)) return request;
+    return (async () => {
+      await checked;
+      if (fetchInputs) {
+        await Promise.all(remote.map(async (name) => inputs[name] = await inputs[name]!.fetch({ signal: context.signal })));
+      }
+      return request;
+    })();
   }
 
-  async #checked(result: unknown): Promise<Record<string, AnyTensor>> {
+  #answer(
+    message: ModelInferRequest,
+    result: unknown,
+    context: OperatorContext,
+  ): ModelInferResponse | Promise<ModelInferResponse> {
+    const { name, outputs: schema } = this.#operator;
     if (typeof result !== "object" || result === null) {
-      const text = `Cannot answer for operator "${this.#operator.name}": execute must give outputs by name, got ${
-        String(result)
-      }`;
+      const text = `Cannot answer for operator "${name}": execute must give outputs by name, got ${String(result)}`;
       throw new ConnectError(text, Code.Internal);
     }
     try {
-      const tensors = toTensors(this.#outputsLabel, result as Outputs);
-      if (this.#operator.outputs !== undefined) await checkSchema(this.#outputsLabel, this.#operator.outputs, tensors);
-      return tensors;
+      const outputs = toTensors(this.#outputsLabel, result as Outputs);
+      context.keep(outputs);
+      const checked = schema === undefined ? undefined : checkSchema(this.#outputsLabel, schema, outputs);
+      return checked === undefined
+        ? this.#response(message, outputs, context)
+        : checked.then(() => this.#response(message, outputs, context), blameOperator);
     } catch (error) {
-      // The operator is at fault, not its caller.
-      throw new ConnectError(ConnectError.from(error).rawMessage, Code.Internal, undefined, undefined, error);
+      return blameOperator(error);
     }
   }
 
-  async #response(
+  #response(
     message: ModelInferRequest,
     outputs: Record<string, AnyTensor>,
     context: OperatorContext,
-  ): Promise<ModelInferResponse> {
-    const messageMaxBytes = this.#host.client.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
+  ): ModelInferResponse | Promise<ModelInferResponse> {
     const placing = place(outputs, {
       inline: inlineFromParameter(reserved(message, INLINE_PARAMETER)) ?? this.#operator.inline,
       inlineMaxBytes: AUTO_INLINE_MAX_BYTES,
-      messageMaxBytes,
+      messageMaxBytes: this.#host.client.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES,
       store: (tensor) => this.#host.store.put(tensor, { signal: context.signal }),
       // An output is the caller's from now on, with every right that came with it.
       forward: (tensor) => referenceOf(tensor.waybill),
     });
-    const placed = placing instanceof Promise ? await placing : placing;
-    return encodeInferResponse({
-      modelName: message.modelName,
-      modelVersion: this.#operator.version,
-      id: message.id,
-      parameters: hasOwn(context.responseParameters) ? encodeParameters(context.responseParameters) : undefined,
-      outputs: placed.entries,
-    });
+    const encode = ({ entries }: Placed) =>
+      encodeInferResponse({
+        modelName: message.modelName,
+        modelVersion: this.#operator.version,
+        id: message.id,
+        parameters: hasOwn(context.responseParameters) ? encodeParameters(context.responseParameters) : undefined,
+        outputs: entries,
+      });
+    return placing instanceof Promise ? placing.then(encode) : encode(placing);
   }
 
   async #only(results: AsyncIterable<unknown>): Promise<unknown> {
@@ -237,6 +236,13 @@ class Execution {
     const facts = { reason: "OPERATOR_FAILED", operator, attempt: context.attempt };
     return fault(`Operator "${operator}" failed: ${text}`, Code.Unknown, facts, error);
   }
+}
+
+/** Outputs that do not fit are the operator's fault, not its caller's. */
+function blameOperator(error: unknown): never {
+  const { rawMessage, code } = ConnectError.from(error);
+  const blamed = code === Code.InvalidArgument ? Code.Internal : code;
+  throw new ConnectError(rawMessage, blamed, undefined, undefined, error);
 }
 
 function reserved(message: ModelInferRequest, name: string): ReturnType<typeof decodeParameter> | undefined {

@@ -1,6 +1,13 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { TensorStore } from "../data/store.ts";
 
+/** Counts the requests of one operator. Labels are looked up once, not per request. */
+export interface OperatorMetrics {
+  started(): void;
+  /** @param code `"ok"` or the error's @param startedAt on the `performance.now()` clock */
+  ended(code: string, startedAt: number): void;
+}
+
 /** Prometheus metrics of one worker. */
 export class WorkerMetrics {
   readonly #registry = new Registry();
@@ -57,14 +64,18 @@ export class WorkerMetrics {
     });
   }
 
-  /** Counts a request of an operator from now on, until the answer is called with `"ok"` or the error's code. */
-  start(operator: string): (code: string) => void {
-    const startedAt = performance.now();
-    this.#inflight.inc({ operator });
-    return (code) => {
-      this.#inflight.dec({ operator });
-      this.#requests.inc({ operator, code });
-      this.#seconds.observe({ operator }, (performance.now() - startedAt) / 1000);
+  /** What is counted for one operator. */
+  operator(operator: string): OperatorMetrics {
+    const succeeded = this.#requests.labels({ operator, code: "ok" });
+    const inflight = this.#inflight.labels({ operator });
+    const seconds = this.#seconds.labels({ operator });
+    return {
+      started: () => inflight.inc(),
+      ended: (code, startedAt) => {
+        inflight.dec();
+        (code === "ok" ? succeeded : this.#requests.labels({ operator, code })).inc();
+        seconds.observe((performance.now() - startedAt) / 1000);
+      },
     };
   }
 
