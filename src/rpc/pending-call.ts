@@ -66,6 +66,8 @@ export abstract class PendingCall {
   #storedSeq = 0;
   /** Since when there is silence. */
   #heardAt: number;
+  /** Since when an instance could have taken it. */
+  #openedAt: number;
   /** When an instance reported that it has the call. */
   #reportedAt = -Infinity;
   #giveUpAt: number;
@@ -80,8 +82,6 @@ export abstract class PendingCall {
   #movedAttempt = 0;
   /** Nobody listened where it was published. */
   #nobody = false;
-  /** What discovery says that there is not. */
-  #missing: string | undefined;
   /** Published over a connection that broke before anything was heard of it. */
   #uncertain = false;
   /** Whether there was a connection when it was published; else it waits for one. */
@@ -93,7 +93,7 @@ export abstract class PendingCall {
     this.caller = caller;
     this.request = request;
     this.route = request.route;
-    const now = this.#heardAt = caller.now();
+    const now = this.#heardAt = this.#openedAt = caller.now();
     this.#giveUpAt = now + this.#patienceMs;
     this.deadlineAt = request.timeoutMs === undefined ? Infinity : now + request.timeoutMs;
     this.#probeDelayMs = caller.probeMs;
@@ -154,13 +154,16 @@ export abstract class PendingCall {
   /** What was on its way when the connection broke may be lost: ask. What waited for the connection has just been sent. */
   onReconnect(now: number): void {
     if (this.#state === "done") return;
-    this.#heardAt = this.#reconnectedAt = now;
+    this.#heardAt = this.#openedAt = this.#reconnectedAt = now;
     this.#unknownAt = Infinity;
     if (this.#state !== "opening") return this.#probe(now);
     this.#giveUpAt = now + this.#patienceMs;
-    this.#uncertain = this.#wentOut;
+    // What nobody listened to before has not been taken.
+    this.#uncertain = this.#wentOut && this.#retryAt === Infinity;
     this.#wentOut = true;
-    if (this.#uncertain) this.#probe(now);
+    if (!this.#uncertain) return;
+    this.#nobody = false;
+    this.#probe(now);
   }
 
   /** A `response`, `item`, `error` or `end` of the accepted attempt. Returns whether it ended the call. */
@@ -218,7 +221,10 @@ export abstract class PendingCall {
   #onStatus(word: string, now: number): void {
     if (word === "queued") this.#unknownAt = Infinity;
     // Of several that were asked, the one that has the call may have answered first.
-    else if (word === "unknown" && this.#unknownAt === Infinity && this.#reportedAt < this.#probedAt) this.#unknownAt = now;
+    else if (word === "unknown" && this.#unknownAt === Infinity && this.#reportedAt < this.#probedAt) {
+      this.#unknownAt = now;
+      this.caller.wakeBy(now + UNKNOWN_GRACE_MS);
+    }
   }
 
   /** Handed on by the instance that had it. The other operator's first frame may have come before this one. */
@@ -253,7 +259,6 @@ export abstract class PendingCall {
     } else {
       this.#state = "stored";
       this.#probeAt = this.caller.now() + this.#probeDelayMs;
-      this.caller.wakeBy(this.wakeAt);
       this.onAccepted();
     }
   }
@@ -277,8 +282,10 @@ export abstract class PendingCall {
 
   #wakeOpening(now: number): void {
     if (now >= this.#giveUpAt) {
-      this.#giveUpAt = Infinity;
-      this.#giveUp();
+      // Nobody refused it: the first sign of life may take as long as any other.
+      const lostAt = this.#openedAt + LOST_AFTER_MS;
+      this.#giveUpAt = this.#nobody || now >= lostAt ? Infinity : lostAt;
+      if (this.#giveUpAt === Infinity) void this.#giveUp();
     } else if (now >= this.#retryAt) this.#reopen();
     else if (now >= this.#heardAt + ACK_WAIT_MS) {
       this.#heardAt = now;
@@ -306,11 +313,10 @@ export abstract class PendingCall {
   async #reopenOnceDeclared(): Promise<void> {
     if (this.#nobody) return;
     while (this.#state === "opening") {
-      const { known, missing } = await this.caller.lookUp(this.route);
+      const { known } = await this.caller.lookUp(this.route);
       if (this.#state !== "opening" || (known !== false && !this.#nobody)) return;
       if (known !== false) return this.#reopen();
       this.#nobody = true;
-      this.#missing = missing;
       await new Promise((resolve) => setTimeout(resolve, MAX_RETRY_MS));
     }
   }
@@ -321,19 +327,15 @@ export abstract class PendingCall {
     if (known === false && this.#state === "stored") this.#outcomeUnknown();
   }
 
-  #giveUp(): void {
-    if (!this.#nobody) return this.#outcomeUnknown();
+  async #giveUp(): Promise<void> {
     this.#retryAt = Infinity;
+    const { known, missing } = await this.caller.lookUp(this.route);
+    if (this.#state !== "opening") return;
     const waited = `nobody took it within ${this.#patienceMs} ms`;
-    void this.caller.lookUp(this.route).then(({ known, missing }) => {
-      if (this.#state !== "opening") return;
-      this.fail(
-        known === false
-          ? this.#fault("NOT_DECLARED", `${missing ?? this.#missing ?? "it is not declared"}, and ${waited}`, Code.NotFound)
-          : this.#fault("NO_INSTANCE", waited, Code.Unavailable),
-        false,
-      );
-    });
+    if (known === false) {
+      this.fail(this.#fault("NOT_DECLARED", `${missing ?? "it is not declared"}, and ${waited}`, Code.NotFound), true);
+    } else if (this.#nobody) this.fail(this.#fault("NO_INSTANCE", waited, Code.Unavailable), false);
+    else this.#outcomeUnknown();
   }
 
   #expire(): void {

@@ -93,7 +93,10 @@ export class RunningCall implements CallInfo {
   delegate(operatorToken: string, storedSeq: number): boolean {
     if (this.#answered) return false;
     this.#answered = true;
-    this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
+    if (this.frame.kind !== "post") {
+      const moved = this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
+      this.#server.finals.keep(this.key, { ...moved, base: this.frame.base });
+    }
     this.#acknowledge();
     return true;
   }

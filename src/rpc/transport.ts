@@ -76,7 +76,7 @@ export class BusTransport implements Transport {
     input: MessageInitShape<I>,
     contextValues?: ContextValues,
   ): Promise<UnaryResponse<I, O>> {
-    const deadlineMs = timeoutMs ?? this.#defaultTimeoutMs;
+    const deadlineMs = this.#deadlineOf(timeoutMs);
     if (this.#interceptors.length === 0) {
       const headers = header === undefined ? undefined : new Headers(header);
       return this.#unary(method, headers, create(method.input, input), deadlineMs, signal, contextValues);
@@ -98,7 +98,7 @@ export class BusTransport implements Transport {
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
-    const deadlineMs = timeoutMs ?? this.#defaultTimeoutMs;
+    const deadlineMs = this.#deadlineOf(timeoutMs);
     const send = async (headers: Headers | undefined, messages: AsyncIterable<MessageInitShape<I>>, abort?: AbortSignal) => {
       if (method.methodKind !== "server_streaming") {
         throw new ConnectError(
@@ -169,6 +169,12 @@ export class BusTransport implements Transport {
     };
   }
 
+  /** As Connect has it: no time at all means no deadline. */
+  #deadlineOf(timeoutMs: number | undefined): number | undefined {
+    if (timeoutMs === undefined) return this.#defaultTimeoutMs;
+    return timeoutMs <= 0 ? undefined : timeoutMs;
+  }
+
   #common(method: DescMethod, header: HeadersInit | undefined, contextValues: ContextValues | undefined) {
     return {
       service: method.parent,
@@ -230,6 +236,7 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
   readonly message: AsyncIterable<MessageShape<O>>;
   readonly #call: StreamCall;
   #instance = "";
+  #attempt = 0;
 
   constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata) {
     this.method = method;
@@ -248,10 +255,15 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
   get instance(): string {
     return this.#instance;
   }
+  /** Which execution of the request it is, from 1; 0 before the first message. */
+  get attempt(): number {
+    return this.#attempt;
+  }
 
   async *#messages(): AsyncGenerator<MessageShape<O>> {
     for await (const { frame, payload } of this.#call) {
       this.#instance = frame.instance;
+      this.#attempt = frame.attempt;
       yield decodeMessage(frame.codec, this.method.output, payload);
     }
   }
