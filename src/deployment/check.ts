@@ -1,0 +1,148 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
+import { redactUrl } from "../bus/urls.ts";
+import { fault } from "../rpc/error.ts";
+import type { DeploymentOptions } from "./definition.ts";
+
+/** What a field must be, in words and as a test. */
+interface Rule {
+  readonly wanted: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+type Rules<T> = { readonly [K in keyof Required<T>]: Rule };
+
+const rule = (wanted: string, holds: (value: unknown) => boolean): Rule => ({ wanted, holds });
+const isText = (value: unknown): value is string => typeof value === "string" && value !== "";
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const isInteger = (value: unknown, min: number, max: number) =>
+  typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
+
+const text = rule("a string that is not empty", isText);
+const texts = rule("a list of strings", (value) => Array.isArray(value) && value.every((one) => typeof one === "string"));
+const flag = rule("true or false", (value) => typeof value === "boolean");
+const port = rule("a port from 0 to 65535", (value) => isInteger(value, 0, 65_535));
+const integer = (min: number): Rule =>
+  rule(`an integer from ${min}`, (value) => isInteger(value, min, Number.MAX_SAFE_INTEGER));
+const milliseconds = rule("a number of milliseconds from 0", (value) => typeof value === "number" && value >= 0);
+const oneOf = (...names: string[]): Rule =>
+  rule(names.map((name) => `"${name}"`).join(" or "), (value) => names.some((name) => name === value));
+const name = rule(
+  "1 to 64 letters, digits, _ or -",
+  (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value),
+);
+const runtime = oneOf("bun", "deno", "node");
+const record = rule("an object", isRecord);
+
+const deploymentRules: Rules<DeploymentOptions> = {
+  name,
+  namespace: rule("1 to 32 of a-z, 0-9, _ and -", (value) => typeof value === "string" && /^[a-z0-9_-]{1,32}$/.test(value)),
+  broker: rule("an object or false", (value) => value === false || isRecord(value)),
+  servers: rule(
+    "a URL or a list of URLs",
+    (value) => isText(value) || Array.isArray(value) && value.length > 0 && value.every(isText),
+  ),
+  token: text,
+  workers: rule("a list of workers", Array.isArray),
+  runtime,
+  logDir: text,
+  clearLogs: flag,
+  logLevel: oneOf("error", "warn", "info", "debug"),
+  startingMetricsPort: port,
+  restart: record,
+  drainMs: milliseconds,
+  startTimeoutMs: milliseconds,
+};
+
+const workerRules: Rules<DeploymentOptions["workers"][number]> = {
+  name,
+  file: rule("a path or a file: URL", (value) => isText(value) || value instanceof URL && value.protocol === "file:"),
+  runtime,
+  count: integer(0),
+  env: record,
+  args: texts,
+  operators: rule("a list of operators' names", (value) => Array.isArray(value) && value.length > 0 && value.every(isText)),
+};
+
+const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>> = {
+  port,
+  websocketPort: rule("a port from 0 to 65535, or false", (value) => value === false || port.holds(value)),
+  allowedOrigins: texts,
+  storage: oneOf("memory", "file"),
+  dataDir: text,
+  maxPayloadBytes: rule("an integer from 1024 to 67108864", (value) => isInteger(value, 1024, 64 * 2 ** 20)),
+  maxMemoryBytes: integer(0),
+  maxFileBytes: integer(0),
+  binary: text,
+};
+
+const restartRules: Rules<NonNullable<DeploymentOptions["restart"]>> = {
+  maxRestarts: rule("an integer from 0, or Infinity", (value) => value === Infinity || integer(0).holds(value)),
+  backoffMs: milliseconds,
+  maxBackoffMs: milliseconds,
+};
+
+/** Why a deployment cannot be used. */
+export function refusal(where: string, field: string, wanted: string, seen: unknown): ConnectError {
+  return fault(`Cannot use the deployment ${where}: ${field} must be ${wanted}, got ${show(seen)}`, Code.InvalidArgument);
+}
+
+function show(value: unknown): string {
+  if (value === undefined || typeof value === "number") return String(value);
+  if (typeof value === "function") return "a function";
+  const json = JSON.stringify(value, (_, inner) => typeof inner === "string" ? redactUrl(inner) : inner) ?? String(value);
+  return json.length > 120 ? `${json.slice(0, 117)}…` : json;
+}
+
+function checkFields(
+  where: string,
+  path: string,
+  value: unknown,
+  rules: Readonly<Record<string, Rule>>,
+  required: string[],
+): void {
+  if (!isRecord(value)) throw refusal(where, path || "it", "an object", value);
+  const at = (field: string) => path === "" ? field : `${path}.${field}`;
+  for (const field of Object.keys(value)) {
+    if (!Object.hasOwn(rules, field)) {
+      const known = Object.keys(rules).join(", ");
+      throw fault(`Cannot use the deployment ${where}: unknown field ${at(field)}, known are ${known}`, Code.InvalidArgument);
+    }
+  }
+  for (const [field, { wanted, holds }] of Object.entries(rules)) {
+    const seen = value[field];
+    if (seen === undefined ? required.includes(field) : !holds(seen)) {
+      throw refusal(where, at(field), wanted, seen);
+    }
+  }
+}
+
+/**
+ * Checks what a deployment file says: it is read by people, and not every runtime checks its types.
+ *
+ * @param where the file, for messages
+ * @throws {ConnectError} `invalid_argument` naming the file, the field, the value seen and the value wanted
+ */
+export function checkDeployment(where: string, options: DeploymentOptions): void {
+  checkFields(where, "", options, deploymentRules, ["workers"]);
+  const names = new Map<string, number>();
+  for (const [index, worker] of options.workers.entries()) {
+    checkFields(where, `workers[${index}]`, worker, workerRules, ["name", "file"]);
+    for (const [variable, value] of Object.entries(worker.env ?? {})) {
+      if (typeof value !== "string") throw refusal(where, `workers[${index}].env.${variable}`, "a string", value);
+    }
+    const first = names.get(worker.name);
+    if (first !== undefined) {
+      throw refusal(where, `workers[${index}].name`, `another one than workers[${first}]'s`, worker.name);
+    }
+    names.set(worker.name, index);
+  }
+  const { broker, servers } = options;
+  if (broker) checkFields(where, "broker", broker, brokerRules, []);
+  if (options.restart !== undefined) checkFields(where, "restart", options.restart, restartRules, []);
+  if (broker === false && servers === undefined) throw refusal(where, "servers", "given where broker is false", servers);
+  if (broker && servers !== undefined) throw refusal(where, "servers", "left out where there is a broker to start", servers);
+  if (broker && broker.storage === "memory" && broker.dataDir !== undefined) {
+    throw refusal(where, "broker.storage", `"file" where there is a dataDir`, broker.storage);
+  }
+}

@@ -1,0 +1,113 @@
+import { createServer, type Server, type Socket } from "node:net";
+import { rm, writeFile } from "node:fs/promises";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { fault } from "../../rpc/error.ts";
+import { isAnswering } from "./client.ts";
+import { type ControlAnswer, type ControlRecord, type ControlRequest, firstLine } from "./messages.ts";
+import { ensureStateFolder, stateFiles } from "./state-folder.ts";
+
+/** What a deployment answers with. */
+export type ControlHandler = (request: ControlRequest) => Promise<ControlAnswer>;
+
+/** Names that are tried where none was given: `default`, `default-2`, … */
+const mostNames = 100;
+
+/**
+ * A running deployment's place in the folder of this user's deployments: a socket to ask and stop it, and a record for when it does not
+ * answer. What starts and stops code is here and never on the bus.
+ */
+export class ControlServer {
+  /** The deployment's name. */
+  readonly name: string;
+  readonly #server: Server;
+  readonly #files: { readonly record: string; readonly socket: string };
+  readonly #sockets = new Set<Socket>();
+
+  private constructor(server: Server, name: string, folder: string, handle: ControlHandler) {
+    this.#server = server;
+    this.name = name;
+    this.#files = stateFiles(folder, name);
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+      void answer(socket, handle);
+    });
+  }
+
+  /**
+   * Takes a name and listens.
+   *
+   * @param wanted the name, or `fallback` and a number where another deployment has it
+   * @throws {ConnectError} `already_exists` when a running deployment has the name that is wanted
+   */
+  static async open(
+    folder: string,
+    names: { readonly wanted: string | undefined; readonly fallback: string },
+    facts: Omit<ControlRecord, "name">,
+    handle: ControlHandler,
+  ): Promise<ControlServer> {
+    await ensureStateFolder(folder);
+    for (let number = 1; number <= mostNames; number++) {
+      const name = names.wanted ?? (number === 1 ? names.fallback : `${names.fallback}-${number}`);
+      const server = await listen(stateFiles(folder, name).socket);
+      if (server !== undefined) {
+        const control = new ControlServer(server, name, folder, handle);
+        const record: ControlRecord = { name, ...facts };
+        await writeFile(control.#files.record, JSON.stringify(record), { mode: 0o600 });
+        return control;
+      }
+      if (names.wanted !== undefined) break;
+    }
+    const name = names.wanted ?? names.fallback;
+    const advice = `stop it with "waybill down ${name}", or give this one another name`;
+    throw fault(`Cannot start the deployment "${name}": one of that name runs already; ${advice}`, Code.AlreadyExists);
+  }
+
+  /** What to remove when this process is killed. */
+  get files(): readonly string[] {
+    return [this.#files.record, this.#files.socket];
+  }
+
+  /** Takes no more questions; those asked are answered. */
+  async close(): Promise<void> {
+    await rm(this.#files.record, { force: true });
+    // Some runtimes leave the socket's file.
+    await rm(this.#files.socket, { force: true });
+    this.#server.close();
+    for (const socket of this.#sockets) socket.unref();
+  }
+}
+
+/** Listens on a socket, unless somebody answers there already. */
+async function listen(path: string): Promise<Server | undefined> {
+  const server = createServer();
+  const attempt = () =>
+    new Promise<boolean>((resolve, reject) => {
+      server.once("error", (error: NodeJS.ErrnoException) => error.code === "EADDRINUSE" ? resolve(false) : reject(error));
+      server.listen(path, () => resolve(true));
+    });
+  try {
+    if (await attempt()) return server;
+    if (await isAnswering(path)) return undefined;
+    // Left by one that was killed.
+    await rm(path, { force: true });
+    return await attempt() ? server : undefined;
+  } catch (cause) {
+    throw fault(`Cannot listen on "${path}": ${(cause as Error).message}`, Code.FailedPrecondition, {}, cause);
+  }
+}
+
+async function answer(socket: Socket, handle: ControlHandler): Promise<void> {
+  socket.on("error", () => {});
+  const line = await firstLine(socket);
+  if (line === undefined) socket.destroy();
+  else socket.end(`${JSON.stringify(await replyTo(line, handle))}\n`);
+}
+
+async function replyTo(line: string, handle: ControlHandler): Promise<ControlAnswer> {
+  try {
+    return await handle(JSON.parse(line));
+  } catch (error) {
+    return { error: ConnectError.from(error).rawMessage };
+  }
+}

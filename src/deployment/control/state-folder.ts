@@ -1,0 +1,32 @@
+import { lstat, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import process from "node:process";
+import { Code } from "@connectrpc/connect";
+import { fault } from "../../rpc/error.ts";
+
+/** Where this user's running deployments are listed: `$XDG_RUNTIME_DIR/waybill`, or `/tmp/waybill-<uid>`. */
+export function stateFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
+  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, "waybill");
+  return `/tmp/waybill-${process.getuid?.() ?? "user"}`;
+}
+
+/** The files of one deployment there. */
+export function stateFiles(folder: string, name: string): { readonly record: string; readonly socket: string } {
+  return { record: join(folder, `${name}.json`), socket: join(folder, `${name}.sock`) };
+}
+
+/**
+ * Makes the folder, which nobody else may look into: whoever reaches a socket in it can stop what runs.
+ *
+ * @throws {ConnectError} `permission_denied` when somebody else has made it, or can read it
+ */
+export async function ensureStateFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const { mode, uid } = await lstat(folder);
+  const own = process.getuid?.() ?? uid;
+  const isFolder = (mode & 0o170000) === 0o040000;
+  if (isFolder && uid === own && (mode & 0o077) === 0) return;
+  const seen = `${isFolder ? "a folder" : "no folder"} of user ${uid} with mode ${(mode & 0o777).toString(8)}`;
+  const text = `Cannot list deployments in "${folder}": it must be a folder of user ${own} with mode 700, got ${seen}`;
+  throw fault(text, Code.PermissionDenied);
+}

@@ -1,0 +1,21 @@
+/** The nats-server that a deployment starts. It listens on the loopback address alone. */
+export interface DeploymentBroker {
+  /** TCP port; 0 takes a free one. Default 4222, that of the default URL. */
+  port?: number;
+  /** Websocket port; 0 takes a free one, `false` opens none. Default 9222, that of the default URL. */
+  websocketPort?: number | false;
+  /** Web pages that may connect, such as `"https://app.example.com"`; `"*"` lets any. Default: none. Programs are not asked. */
+  allowedOrigins?: readonly string[];
+  /** Whether what it stores outlives the deployment: `"file"` keeps it in `dataDir`. Default `"memory"`, or `"file"` with a `dataDir`. */
+  storage?: "memory" | "file";
+  /** Folder of what it stores. Default, with `storage: "file"`: `"data"` in the deployment file's folder. */
+  dataDir?: string;
+  /** Largest message. Default 8 MiB. */
+  maxPayloadBytes?: number;
+  /** Memory that stored messages may take. Default 1 GiB. */
+  maxMemoryBytes?: number;
+  /** Disk that stored messages may take. Default 4 GiB. */
+  maxFileBytes?: number;
+  /** The nats-server to run. Default: one that is found or obtained. */
+  binary?: string;
+}

@@ -1,0 +1,26 @@
+import process from "node:process";
+import type { DeploymentPlan, WorkerPlan } from "./plan.ts";
+
+/**
+ * What a worker's process is told; `src/worker/worker-options.ts` reads it. A worker file's own options go before it.
+ *
+ * @param servers with credentials, where they are in the URLs
+ */
+export function workerEnvironment(
+  plan: DeploymentPlan,
+  worker: WorkerPlan,
+  servers: readonly string[],
+): Record<string, string | undefined> {
+  return {
+    ...process.env,
+    WAYBILL_URL: servers.join(","),
+    WAYBILL_NAMESPACE: plan.namespace,
+    WAYBILL_NAME: worker.name,
+    WAYBILL_TOKEN: plan.token,
+    WAYBILL_METRICS_PORT: worker.metricsPort === undefined ? undefined : String(worker.metricsPort),
+    WAYBILL_LOG_LEVEL: plan.logLevel,
+    WAYBILL_DRAIN_MS: String(plan.drainMs),
+    WAYBILL_OPERATORS: worker.operators === undefined ? undefined : JSON.stringify(worker.operators),
+    ...worker.env,
+  };
+}
