@@ -1,0 +1,231 @@
+/**
+ * What a client does on every runtime, as functions of web APIs alone: Bun, Deno and Node run them as tests, and so do workerd and
+ * a browser, which have no test runner.
+ *
+ * @module
+ */
+import { type Client, Code, errorDetail, infoOf, RemoteTensor, Tensor } from "../../mod.ts";
+import { rejects, same, until } from "./check.ts";
+
+/** Where a behaviour runs. */
+export interface Site {
+  /** Breaks the client's connections to the broker, as a network does. */
+  cut(): Promise<void>;
+  /** Another client, which the behaviour closes. */
+  connect(url?: string): Promise<Client>;
+}
+
+/** One thing that a client does. */
+export interface Behaviour {
+  /** A sentence, the test's name. */
+  readonly name: string;
+  /** What the table of runtimes in the README calls it. */
+  readonly feature: string;
+  run(client: Client, site: Site): Promise<void>;
+}
+
+const unused = "nats-is-not-here";
+
+function key(): string {
+  return crypto.randomUUID();
+}
+
+/** How often the worker has noted something. */
+async function noted(client: Client, what: string): Promise<number> {
+  const outputs = await client.operator("noted").infer({}, { mode: "direct", parameters: { what } });
+  return Number(infoOf(outputs)?.parameters.count);
+}
+
+function pattern(length: number): Uint8Array {
+  return Uint8Array.from({ length }, (_, index) => index % 251);
+}
+
+function total(bytes: Uint8Array): number {
+  return bytes.reduce((sum, byte) => sum + byte, 0);
+}
+
+const connects: Behaviour = {
+  name: "lists the operators that are served, with their schemas",
+  feature: "connect and discover",
+  async run(client) {
+    const count = (await client.operators()).find(({ name }) => name === "count");
+    same("instances", count?.instances.length, 1);
+    same("inputs", count?.inputs?.n?.dtype, "INT32");
+  },
+};
+
+const refused: Behaviour = {
+  name: "says unavailable when no broker answers",
+  feature: "connect and discover",
+  async run(_client, { connect }) {
+    const error = await rejects("connecting", connect(`ws://${unused}.invalid:9222`), Code.Unavailable);
+    same("the message names the URL", error.message.includes(unused), true);
+  },
+};
+
+const infers: Behaviour = {
+  name: "infers through the queue and directly, with parameters and every kind of element",
+  feature: "infer",
+  async run(client) {
+    const inputs = {
+      ints: Tensor.from("INT64", [1n, -2n, 2n ** 60n]),
+      halves: Tensor.from("FP16", [0.5, -1.25]),
+      texts: Tensor.from("BYTES", ["a\0b", "žluťoučký"]),
+      none: Tensor.from("FP32", [], [0, 3]),
+    };
+    for (const mode of ["queue", "direct"] as const) {
+      const outputs = await client.operator("echo").infer(inputs, {
+        mode,
+        id: "my-id",
+        parameters: { big: 2n ** 63n, yes: true },
+      });
+      same("ints", [...(await outputs.ints!.fetch()).data as BigInt64Array], [1n, -2n, 2n ** 60n]);
+      same("halves", (await outputs.halves!.fetch()).toNumbers(), [0.5, -1.25]);
+      same("texts", (await outputs.texts!.fetch()).strings(), ["a\0b", "žluťoučký"]);
+      same("shape", outputs.none?.shape, [0, 3]);
+      same("parameters", infoOf(outputs)?.parameters, { big: 2n ** 63n, yes: true });
+      same("id", infoOf(outputs)?.id, "my-id");
+    }
+  },
+};
+
+const many: Behaviour = {
+  name: "has 30 calls under way at once",
+  feature: "infer",
+  async run(client) {
+    const echo = client.operator("echo");
+    const sums = await Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        const { x } = await echo.infer({ x: new Int32Array(1024).fill(index) });
+        return (await x!.fetch()).toNumbers().reduce((sum, value) => sum + value, 0);
+      }),
+    );
+    same("answers", sums, sums.map((_, index) => index * 1024));
+  },
+};
+
+const streams: Behaviour = {
+  name: "streams answers in order, and stops the operator by leaving the loop",
+  feature: "stream",
+  async run(client) {
+    const seen: number[] = [];
+    for await (const { x } of client.operator("count").stream({ n: Int32Array.of(100) })) {
+      seen.push(...(await x!.fetch()).toNumbers());
+    }
+    same("items", seen, Array.from({ length: 100 }, (_, index) => index));
+    const what = key();
+    for await (const _ of client.operator("ticks").stream({}, { parameters: { what } })) break;
+    await until("the operator has stopped", async () => await noted(client, `${what} stopped`) === 1);
+  },
+};
+
+const posts: Behaviour = {
+  name: "posts a request that nobody answers",
+  feature: "post",
+  async run(client) {
+    const what = key();
+    await client.operator("note").post({}, { parameters: { what } });
+    await until("the operator has noted it", async () => await noted(client, what) === 1);
+  },
+};
+
+const reads: Behaviour = {
+  name: "reads what an operator left where it is, over HTTP and over the bus, and passes it on unread",
+  feature: "by reference",
+  async run(client) {
+    for (const way of ["http", "bus"] as const) {
+      const { x } = await client.operator("remote").infer({ n: Int32Array.of(300_000) });
+      if (!(x instanceof RemoteTensor)) throw new Error(`A remote tensor is wanted, got ${x}`);
+      same(`bytes over ${way}`, (await x.fetch({ ways: [way] })).bytes.every((byte, at) => byte === at % 251), true);
+      same("way", x.way, way);
+      const { sum } = await client.operator("sum").infer({ x });
+      same("sum of what was passed on", (await sum!.fetch()).toNumbers(), [total(pattern(300_000))]);
+      await x.release();
+    }
+  },
+};
+
+const uploads: Behaviour = {
+  name: "sends an input that fits no message",
+  feature: "by reference",
+  async run(client) {
+    const bytes = pattern(1_500_000);
+    const { sum } = await client.operator("sum").infer({ x: bytes });
+    same("sum", (await sum!.fetch()).toNumbers(), [total(bytes)]);
+  },
+};
+
+const cancels: Behaviour = {
+  name: "cancels a running call, and the operator is told",
+  feature: "cancel",
+  async run(client) {
+    const what = key();
+    const abort = new AbortController();
+    const call = client.operator("wait").infer({}, { signal: abort.signal, parameters: { what } });
+    call.catch(() => {});
+    await until("the operator runs", async () => await noted(client, `${what} started`) === 1);
+    abort.abort();
+    await rejects("the call", call, Code.Canceled);
+    await until("the operator was told", async () => await noted(client, `${what} stopped`) === 1);
+  },
+};
+
+const timesOut: Behaviour = {
+  name: "gives up when its time is over, and the operator is told",
+  feature: "timeout",
+  async run(client) {
+    const what = key();
+    const call = client.operator("wait").infer({}, { timeoutMs: 400, parameters: { what } });
+    await rejects("the call", call, Code.DeadlineExceeded);
+    await until(
+      "the operator was told",
+      async () => await noted(client, `${what} stopped`) >= await noted(client, `${what} started`),
+    );
+  },
+};
+
+const fails: Behaviour = {
+  name: "gets errors with their code, message and details",
+  feature: "typed errors",
+  async run(client) {
+    const cold = await rejects("a typed error", client.operator("fail").infer({}), Code.FailedPrecondition);
+    same("message", cold.rawMessage, "Cannot serve: the tea is cold");
+    const broken = await rejects("any other error", client.operator("break").infer({}), Code.Unknown);
+    same("message", broken.rawMessage, `Operator "break" failed: The pot is broken`);
+    same("reason", errorDetail(broken)?.reason, "OPERATOR_FAILED");
+    same("operator", errorDetail(broken)?.operator, "break");
+    await rejects("an unknown operator", client.operator(key()).infer({}, { mode: "direct" }), Code.NotFound);
+    await rejects("a wrong input", client.operator("count").infer({ n: new Float32Array(1) }), Code.InvalidArgument);
+  },
+};
+
+const reconnects: Behaviour = {
+  name: "reconnects after a loss, and still gets the answer that was under way",
+  feature: "reconnect",
+  async run(client, { cut }) {
+    const what = key();
+    const call = client.operator("pause").infer({ ms: Int32Array.of(400), x: Int32Array.of(7) }, { parameters: { what } });
+    call.catch(() => {});
+    await until("the operator runs", async () => await noted(client, `${what} started`) === 1);
+    await cut();
+    same("the answer", (await (await call).x!.fetch()).toNumbers(), [7]);
+    const { x } = await client.operator("echo").infer({ x: Int32Array.of(8) });
+    same("the next answer", (await x!.fetch()).toNumbers(), [8]);
+  },
+};
+
+/** Every behaviour. */
+export const behaviours: readonly Behaviour[] = [
+  connects,
+  refused,
+  infers,
+  many,
+  streams,
+  posts,
+  reads,
+  uploads,
+  cancels,
+  timesOut,
+  fails,
+  reconnects,
+];
