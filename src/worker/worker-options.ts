@@ -9,7 +9,7 @@ import type { Operator } from "./operator.ts";
 
 /** What a worker serves, and how. What a deployment says (in the environment) goes before what is left out here. */
 export interface WorkerOptions extends Omit<BusOptions, "name"> {
-  /** What it serves. */
+  /** What it serves; of these only those that `WAYBILL_OPERATORS` (a JSON list of names) has, where it is set. */
   operators: readonly Operator[];
   /** Its name in lists and logs. Default `WAYBILL_NAME`, else the first operator's name. */
   name?: string;
@@ -23,7 +23,7 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
   tensors?: ServeTensorsOptions;
   /** How long its loop may be blocked before its requests are given to others. Default 30,000 ms. */
   stallMs?: number;
-  /** How long running requests have to end when it drains. Default 30,000 ms. */
+  /** How long running requests have to end when it drains. Default `WAYBILL_DRAIN_MS`, else 30,000 ms. */
   drainMs?: number;
   /** Default: JSON lines on standard output where the worker is the program, else silent. */
   logger?: Logger;
@@ -47,7 +47,7 @@ export type ResolvedWorkerOptions =
  * @throws {ConnectError} `invalid_argument` when there is no operator, or one twice, or a variable makes no sense
  */
 export function resolveOptions(options: WorkerOptions, env: Record<string, string | undefined>): ResolvedWorkerOptions {
-  const { operators } = options;
+  const operators = chosen(options.operators, env.WAYBILL_OPERATORS);
   const first = operators[0];
   if (first === undefined) {
     throw new ConnectError("Cannot start a worker: operators must hold at least one", Code.InvalidArgument);
@@ -63,22 +63,50 @@ export function resolveOptions(options: WorkerOptions, env: Record<string, strin
   const servers = options.servers ?? env.WAYBILL_URL?.split(",") ?? [DEFAULT_TCP_URL];
   return {
     ...options,
+    operators,
     token: options.token ?? env.WAYBILL_TOKEN,
     user: options.user ?? env.WAYBILL_USER,
     password: options.password ?? env.WAYBILL_PASSWORD,
     name: options.name ?? env.WAYBILL_NAME ?? first.name,
     namespace: options.namespace ?? env.WAYBILL_NAMESPACE ?? DEFAULT_NAMESPACE,
-    metricsPort: options.metricsPort ?? portOf(env.WAYBILL_METRICS_PORT),
+    metricsPort: options.metricsPort ?? variable(env, "WAYBILL_METRICS_PORT", 65_535),
     stallMs: options.stallMs ?? 30_000,
-    drainMs: options.drainMs ?? 30_000,
+    drainMs: options.drainMs ?? variable(env, "WAYBILL_DRAIN_MS", Number.MAX_SAFE_INTEGER) ?? 30_000,
     waitOnFirstConnectMs: options.waitOnFirstConnectMs ?? 30_000,
     servers: typeof servers === "string" ? [servers] : servers,
   };
 }
 
-function portOf(text: string | undefined): number | undefined {
+function variable(env: Record<string, string | undefined>, name: string, max: number): number | undefined {
+  const text = env[name];
   if (text === undefined || text === "") return undefined;
-  const port = Number(text);
-  if (Number.isInteger(port) && port >= 0 && port < 65536) return port;
-  throw new ConnectError(`Cannot start a worker: WAYBILL_METRICS_PORT must be a port, got "${text}"`, Code.InvalidArgument);
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value <= max) return value;
+  throw refusal(`${name} must be an integer from 0 to ${max}, got "${text}"`);
+}
+
+/** Of a file's operators those that a deployment wants of it. */
+function chosen(operators: readonly Operator[], text: string | undefined): readonly Operator[] {
+  if (text === undefined || text === "") return operators;
+  const names = namesIn(text);
+  if (names === undefined) throw refusal(`WAYBILL_OPERATORS must be a JSON list of names, got ${text}`);
+  const known = operators.map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw refusal(`its operators are ${known.map((name) => `"${name}"`).join(", ")}, wanted of it is "${unknown}"`);
+  }
+  return operators.filter(({ name }) => names.includes(name));
+}
+
+function namesIn(text: string): string[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) && value.every((name) => typeof name === "string") ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function refusal(text: string): ConnectError {
+  return new ConnectError(`Cannot start a worker: ${text}`, Code.InvalidArgument);
 }
