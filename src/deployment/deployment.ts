@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
 import { redactUrl } from "../bus/urls.ts";
-import { type Client } from "../client/client.ts";
+import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
 import type { DiscoveryEvent } from "../discovery/discovery.ts";
 import { abortError, fault } from "../rpc/error.ts";
