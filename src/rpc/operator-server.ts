@@ -110,6 +110,8 @@ export class OperatorServer {
     if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) {
       return void this.#giveUp(request, "BROKEN_FRAME");
     }
+    // Delivered again while it runs here: its beats came too late, and it counts as no attempt.
+    if (this.#server.find(frame)?.frame.base === frame.base) return;
     const { declaration } = this.#options;
     const limit = declaration.maxAttempts || 3;
     if (frame.timeoutMs !== 0 && request.ageMs >= frame.timeoutMs) {

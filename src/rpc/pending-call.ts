@@ -143,7 +143,7 @@ export abstract class PendingCall {
   }
 
   onWake(now: number): void {
-    if (now >= this.deadlineAt) this.#expire();
+    if (now >= this.deadlineAt) this.expire(true);
     else if (!this.caller.bus.connected) return;
     else if (now >= this.#unknownAt + UNKNOWN_GRACE_MS) this.#outcomeUnknown();
     else if (this.#state === "opening") this.#wakeOpening(now);
@@ -181,6 +181,13 @@ export abstract class PendingCall {
   /** Sends a later frame of this call. */
   protected sendControl(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
     this.#send(kind, creditItems, creditBytes);
+  }
+
+  /** Ends the call at its deadline; `tell` as in {@linkcode fail}. */
+  protected expire(tell: boolean): void {
+    const hint = this.#state === "opening" && this.#nobody ? ", and nobody served it so far" : "";
+    const text = `it took longer than ${this.request.timeoutMs} ms${hint}`;
+    this.fail(this.#fault("DEADLINE", text, Code.DeadlineExceeded), tell);
   }
 
   /** Ends the call after its last frame. */
@@ -336,12 +343,6 @@ export abstract class PendingCall {
       this.fail(this.#fault("NOT_DECLARED", `${missing ?? "it is not declared"}, and ${waited}`, Code.NotFound), true);
     } else if (this.#nobody) this.fail(this.#fault("NO_INSTANCE", waited, Code.Unavailable), false);
     else this.#outcomeUnknown();
-  }
-
-  #expire(): void {
-    const hint = this.#state === "opening" && this.#nobody ? ", and nobody served it so far" : "";
-    const text = `it took longer than ${this.request.timeoutMs} ms${hint}`;
-    this.fail(this.#fault("DEADLINE", text, Code.DeadlineExceeded), true);
   }
 
   #probe(now: number): void {

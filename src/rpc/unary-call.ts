@@ -25,6 +25,9 @@ export class RawAnswer {
   }
 }
 
+/** Timers cannot run longer (2^31 - 1 ms). */
+const MAX_TIMER_MS = 0x7fffffff;
+
 /**
  * A call that is a promise: holds its share of the byte window from the start to the end, and ends when its signal fires. One
  * object, no closures: this is the path of every small call.
@@ -35,6 +38,7 @@ abstract class AwaitedCall<T> extends PendingCall implements Entrant {
   readonly #resolve: (value: T) => void;
   readonly #reject: (error: unknown) => void;
   #started = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     caller: Caller,
@@ -54,10 +58,12 @@ abstract class AwaitedCall<T> extends PendingCall implements Entrant {
   enter(): void {
     this.#signal?.addEventListener("abort", this);
     this.caller.window.enter(this);
+    if (!this.#started && !this.done && this.deadlineAt !== Infinity) this.#waitInLine();
   }
 
   start(): void {
     this.#started = true;
+    clearTimeout(this.#timer);
     try {
       this.caller.open(this);
     } catch (error) {
@@ -81,7 +87,18 @@ abstract class AwaitedCall<T> extends PendingCall implements Entrant {
     this.#reject(error);
   }
 
+  /** The caller looks after open calls; one in the line for the window has a clock of its own. */
+  #waitInLine(): void {
+    const expire = () => {
+      if (this.caller.now() < this.deadlineAt) return this.#waitInLine();
+      this.caller.window.withdraw(this);
+      this.expire(false);
+    };
+    this.#timer = setTimeout(expire, Math.min(MAX_TIMER_MS, Math.max(0, this.deadlineAt - this.caller.now())));
+  }
+
   #leave(): void {
+    clearTimeout(this.#timer);
     this.#signal?.removeEventListener("abort", this);
     if (this.#started) this.caller.window.leave(this);
     this.#started = false;
