@@ -17,6 +17,8 @@ export interface MemoryBusOptions {
 
 /** A connection within the process, with hooks for tests of outages. */
 export interface MemoryBus extends Bus {
+  /** What it is connected to. */
+  readonly broker: MemoryBroker;
   /** Cuts the connection: what is on its way to it is lost, what it publishes waits for {@linkcode reconnect}. */
   disconnect(): void;
   /** Restores the connection with its subscriptions, and sends what waited. */
@@ -46,7 +48,7 @@ class MemoryConnection implements MemoryBus {
   readonly kind = "memory" as const;
   readonly canStore = false;
   readonly closed: Promise<Error | undefined>;
-  readonly #broker: MemoryBroker;
+  readonly broker: MemoryBroker;
   readonly #logger: Logger;
   readonly #listeners: StatusListeners;
   readonly #requests: Requests;
@@ -63,7 +65,7 @@ class MemoryConnection implements MemoryBus {
   #batches = 0;
 
   constructor(broker: MemoryBroker, options: MemoryBusOptions) {
-    this.#broker = broker;
+    this.broker = broker;
     this.#logger = options.logger ?? silentLogger;
     this.#listeners = new StatusListeners(this.#logger);
     this.#requests = new Requests(this, options.inboxPrefix ?? "_INBOX");
@@ -73,7 +75,7 @@ class MemoryConnection implements MemoryBus {
   }
 
   get maxPayloadBytes(): number {
-    return this.#broker.maxPayloadBytes;
+    return this.broker.maxPayloadBytes;
   }
 
   get connected(): boolean {
@@ -90,7 +92,7 @@ class MemoryConnection implements MemoryBus {
     if (size > this.maxPayloadBytes) throw tooLargeError(subject, size, this.maxPayloadBytes);
     const envelope = { subject, payload, reply, headers, status: undefined };
     if (this.#state === "down") this.#held.push(envelope);
-    else this.#broker.send(envelope, this);
+    else this.broker.send(envelope, this);
   }
 
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { queue?: string }): BusSubscription {
@@ -100,7 +102,7 @@ class MemoryConnection implements MemoryBus {
     if (queue !== undefined && !isSubject(queue)) throw subjectError("subscribe with the queue", queue);
     const subscription = new MemorySubscription(this, subject, queue, handler);
     this.#subscriptions.add(subscription);
-    this.#broker.add(subscription);
+    this.broker.add(subscription);
     return subscription;
   }
 
@@ -150,7 +152,7 @@ class MemoryConnection implements MemoryBus {
     this.#state = "up";
     const held = this.#held;
     this.#held = [];
-    for (const envelope of held) this.#broker.send(envelope, this);
+    for (const envelope of held) this.broker.send(envelope, this);
     this.#wake();
     this.#listeners.emit({ type: "reconnect" });
   }
@@ -158,7 +160,7 @@ class MemoryConnection implements MemoryBus {
   /** Takes a subscription out of the broker; what it has queued may still run. */
   detach(subscription: MemorySubscription): void {
     this.#subscriptions.delete(subscription);
-    this.#broker.remove(subscription);
+    this.broker.remove(subscription);
   }
 
   /** Settles when all that was queued until now has been handled. */

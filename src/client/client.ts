@@ -9,6 +9,7 @@ import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
+import { MemoryStore } from "../rpc/queue/memory-store.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
 import { Catalog, factsOf, lookUp } from "./catalog.ts";
@@ -207,7 +208,8 @@ export class Client implements AsyncDisposable {
       maxQueuedAgeMs: BigInt(maxQueuedAgeMs),
     });
     const declared = await this.discovery.declare(wanted);
-    await declareQueue(this.bus, this.caller.subjects, declared);
+    if (this.bus.canStore) await declareQueue(this.bus, this.caller.subjects, declared);
+    else await MemoryStore.over(this.bus, this.caller.subjects).declare(declared);
   }
 
   /**

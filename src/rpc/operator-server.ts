@@ -14,6 +14,8 @@ export interface OperatorOptions {
   /** What the deployment declared about the operator. */
   declaration: OperatorDeclaration;
   version: string;
+  /** Declares the operator again, and says what is declared now: others may have added versions since. */
+  declare(): Promise<OperatorDeclaration>;
   /** Requests that run at once, however they came. */
   maxInflight: number;
   methods: Methods;
@@ -69,7 +71,13 @@ export class OperatorServer {
     ];
     this.#pull = this.#store.open(declaration, version, {
       free: () => this.#slots.free - this.#held.length,
-      deliver: (request) => this.#onQueued(request),
+      deliver: (request) => {
+        const used = this.#slots.used;
+        this.#onQueued(request);
+        // It was pulled for a slot that it did not take.
+        if (this.#slots.used === used) this.#pull?.demand();
+      },
+      declare: () => this.#options.declare(),
     });
     this.#pull.demand();
   }
@@ -83,6 +91,10 @@ export class OperatorServer {
   /** Stops listening altogether. */
   close(): void {
     for (const subscription of [...this.#requests, ...this.#later]) subscription.unsubscribe();
+    for (const { request, beat } of this.#held.splice(0)) {
+      this.#server.beats.stop(beat);
+      request.release();
+    }
   }
 
   /** Requests that wait here for a slot. */
@@ -184,6 +196,7 @@ export class OperatorServer {
       if (held === undefined) return this.#server.tombstones.add(`${frame.caller}.${frame.call}`, frame.timeoutMs);
       this.#server.beats.stop(held.beat);
       held.request.acknowledge();
+      this.#pull?.demand();
     } else if (frame.kind === "probe") {
       if (index >= 0) this.#server.report(frame, "queued");
       else if (mine) this.#server.report(frame, "unknown");

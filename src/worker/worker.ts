@@ -1,5 +1,7 @@
 import { hostname } from "node:os";
 import process from "node:process";
+import { equals } from "@bufbuild/protobuf";
+import { type OperatorDeclaration, OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../bus/bus.ts";
 import { connectBus } from "../bus/connect.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
@@ -77,8 +79,9 @@ export class Worker implements AsyncDisposable {
     await quietly(registration.update({ draining: true }, { timeoutMs: 1_000 }));
     await Promise.all(operators.map((operator) => quietly(operator.stopTaking())));
     const until = performance.now() + drainMs;
+    // What was held for a slot begins to run when another request ends.
     do await server.drain(Math.max(0, until - performance.now())); while (
-      operators.some(({ held }) => held > 0) && performance.now() < until
+      (server.running > 0 || operators.some(({ held }) => held > 0)) && performance.now() < until
     );
     await quietly(registration.close({ timeoutMs: 1_000 }));
     for (const operator of operators) operator.close();
@@ -123,7 +126,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const beats = await startBeats(resolved, bus, goneSubject(subjects, instance));
     const server = new CallServer(bus, { namespace, instance, beats, logger });
     opened.push(() => server.beats.close());
-    const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, logger) : MemoryStore.over(bus, subjects);
+    const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, { logger }) : MemoryStore.over(bus, subjects);
     opened.push(() => store.close());
     const client = new Client(bus, discovery, { namespace, logger }, false);
     opened.push(() => client.close());
@@ -174,17 +177,28 @@ async function serveOperator(
   store: RequestStore,
   host: Parameters<typeof operatorMethods>[0],
 ): Promise<OperatorServer> {
-  const declaration = await discovery.declare(declarationOf(operator));
-  await store.declare(declaration);
+  const declare = () => discovery.declare(declarationOf(operator));
+  const declaration = await declareSettled(declare, store);
   const { version, maxInflight } = operator;
   const serving = new OperatorServer(server, store, {
     declaration,
     version,
+    declare,
     maxInflight,
     methods: operatorMethods(host, operator),
   });
   serving.start();
   return serving;
+}
+
+/** Workers of several versions may start at once: whoever makes the queue last makes it from what all have declared. */
+async function declareSettled(declare: () => Promise<OperatorDeclaration>, store: RequestStore): Promise<OperatorDeclaration> {
+  for (let declared = await declare();;) {
+    await store.declare(declared);
+    const now = await declare();
+    if (equals(OperatorDeclarationSchema, now, declared)) return declared;
+    declared = now;
+  }
 }
 
 /** Beats come from a thread wherever the worker has a connection of its own to repeat. */

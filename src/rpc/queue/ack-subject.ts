@@ -1,5 +1,6 @@
 /** What the broker says about a delivery in the subject that acknowledges it. */
 export interface DeliveryFacts {
+  readonly stream: string;
   readonly deliveries: number;
   readonly seq: number;
   /** When it was stored, milliseconds since the epoch on the broker's clock. */
@@ -18,5 +19,6 @@ export function parseAckSubject(subject: string | undefined): DeliveryFacts | un
   const deliveries = Number(tokens[first]);
   const seq = Number(tokens[first + 1]);
   const storedAtMs = Number(tokens[first + 3]) / 1e6;
-  return Number.isFinite(deliveries + seq + storedAtMs) ? { deliveries, seq, storedAtMs } : undefined;
+  const stream = tokens[first - 2] as string;
+  return Number.isFinite(deliveries + seq + storedAtMs) ? { stream, deliveries, seq, storedAtMs } : undefined;
 }

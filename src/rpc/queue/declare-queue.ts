@@ -5,7 +5,7 @@ import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
 import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
 
 /** Unacknowledged for this long, a request goes to another worker; beats come every second. */
-const ACK_WAIT_MS = 5_000;
+const DEFAULT_ACK_WAIT_MS = 5_000;
 const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
 const MAX_DEAD_LETTERS = 100_000;
 const MAX_WAITING = 8_192;
@@ -24,9 +24,15 @@ export function consumerName(version: string, priority: number): string {
  * Makes an operator's queue in the broker, or brings it up to date: a work-queue stream with one durable consumer per version
  * and priority, beside the dead letters. Apart from the store that pulls from it, because clients that declare never pull.
  *
+ * @param ackWaitMs how long a worker may be silent about a request before another one gets it
  * @throws {ConnectError} `permission_denied` when the broker refuses
  */
-export async function declareQueue(bus: Bus, subjects: Subjects, declaration: OperatorDeclaration): Promise<void> {
+export async function declareQueue(
+  bus: Bus,
+  subjects: Subjects,
+  declaration: OperatorDeclaration,
+  ackWaitMs: number = DEFAULT_ACK_WAIT_MS,
+): Promise<void> {
   await ensureStream(bus, {
     name: subjects.deadLetterStream(),
     subjects: [`wb.${subjects.namespace}.dl.*`],
@@ -44,7 +50,10 @@ export async function declareQueue(bus: Bus, subjects: Subjects, declaration: Op
   const stream = subjects.queueStream(declaration.name);
   await ensureStream(bus, {
     name: stream,
-    subjects: [subjects.queueAll(declaration.name)],
+    // No wildcards: what asks for another version or priority finds nobody, instead of waiting for ever.
+    subjects: [undefined, ...declaration.versions].flatMap((version) =>
+      prioritiesOf(declaration).map((priority) => subjects.queue(declaration.name, version, priority))
+    ),
     retention: "workqueue",
     storage: declaration.storage === "file" ? "file" : "memory",
     discard: "new",
@@ -74,7 +83,7 @@ export async function declareQueue(bus: Bus, subjects: Subjects, declaration: Op
             durable_name: consumerName(version, priority),
             filter_subject: subjects.queue(declaration.name, version, priority),
             ack_policy: "explicit",
-            ack_wait: nanos(ACK_WAIT_MS),
+            ack_wait: nanos(ackWaitMs),
             max_deliver: -1,
             max_ack_pending: -1,
             max_waiting: MAX_WAITING,

@@ -21,6 +21,15 @@ import {
 
 const CHECK_MS = 5_000;
 const ACK = new TextEncoder().encode("+ACK");
+const NAK = new TextEncoder().encode("-NAK");
+
+/** How queues in the broker are kept. */
+export interface JetStreamStoreOptions {
+  /** Unacknowledged and without beats for this long, a request goes to another worker. Default 5,000 ms. */
+  ackWaitMs?: number;
+  /** Default: silent. */
+  logger?: Logger;
+}
 
 /** Queues in the broker: one work-queue stream per operator, one durable consumer per version and priority. */
 export class JetStreamStore implements RequestStore {
@@ -29,15 +38,17 @@ export class JetStreamStore implements RequestStore {
   readonly #inbox: string;
   readonly #logger: Logger;
   readonly #clock: BrokerClock;
+  readonly #ackWaitMs: number | undefined;
   readonly #pullers = new Set<Puller>();
   readonly #offStatus: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
 
   /** @param instance whose answers subject also takes deliveries: `wb.<namespace>.r.<instance>.pull.<random>` */
-  constructor(bus: Bus, subjects: Subjects, instance: string, logger: Logger = silentLogger) {
+  constructor(bus: Bus, subjects: Subjects, instance: string, options: JetStreamStoreOptions = {}) {
     this.#bus = bus;
     this.#subjects = subjects;
-    this.#logger = logger;
+    this.#logger = options.logger ?? silentLogger;
+    this.#ackWaitMs = options.ackWaitMs;
     this.#inbox = `${subjects.answers(instance)}pull.`;
     this.#clock = new BrokerClock(bus, subjects.deadLetterStream());
     this.#offStatus = bus.onStatus((status) => {
@@ -49,7 +60,7 @@ export class JetStreamStore implements RequestStore {
   }
 
   async declare(declaration: OperatorDeclaration): Promise<void> {
-    await declareQueue(this.#bus, this.#subjects, declaration);
+    await declareQueue(this.#bus, this.#subjects, declaration, this.#ackWaitMs);
     await this.#clock.measure();
   }
 
@@ -60,10 +71,10 @@ export class JetStreamStore implements RequestStore {
       stream,
       free: () => sink.free(),
       deliver: (message: BusMessage) => {
-        const request = this.#stored(message);
+        const request = this.#stored(message, stream);
         if (request !== undefined) sink.deliver(request);
       },
-      repair: () => this.declare(declaration),
+      repair: async () => this.declare(await sink.declare()),
     };
     if (declaration.priorities > 1) {
       return new PriorityPuller(this.#bus, {
@@ -120,10 +131,11 @@ export class JetStreamStore implements RequestStore {
     await Promise.all([...this.#pullers].map((puller) => puller.stop()));
   }
 
-  #stored(message: BusMessage): StoredRequest | undefined {
+  #stored(message: BusMessage, stream: string): StoredRequest | undefined {
     const subject = message.reply;
     const facts = parseAckSubject(subject);
-    if (subject === undefined || facts === undefined) {
+    // Acknowledgements go where the message says: only to where the broker's own deliveries of this queue do.
+    if (subject === undefined || facts?.stream !== stream) {
       this.#logger.warn("Dropped a delivery that the broker did not make", { subject: message.subject });
       return undefined;
     }
@@ -138,6 +150,7 @@ export class JetStreamStore implements RequestStore {
       },
       progressSubject: subject,
       acknowledge: () => bus.publish(subject, ACK),
+      release: () => bus.publish(subject, NAK),
       confirm: async () => void await bus.request(subject, ACK),
     };
   }

@@ -1,5 +1,8 @@
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { Bus, BusMessage, BusSubscription } from "../../bus/bus.ts";
+import { connectMemory } from "../../bus/memory.ts";
+import { MemoryBroker } from "../../bus/memory-broker.ts";
 import { decodeCallerFrame, FRAME_HEADER } from "../frame.ts";
 import { escapeName } from "../names.ts";
 import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
@@ -21,9 +24,12 @@ interface Queue {
   seq: number;
 }
 
-const stores = new WeakMap<Bus, MemoryStore>();
+const stores = new WeakMap<MemoryBroker, Map<string, MemoryStore>>();
 
-/** Queues within the process, for the memory bus: gone with it, so nothing is ever delivered twice. */
+/**
+ * Queues within the process, one store for all that are connected to one memory broker: gone with it, so that nothing is ever
+ * delivered twice.
+ */
 export class MemoryStore implements RequestStore {
   readonly #bus: Bus;
   readonly #subjects: Subjects;
@@ -31,10 +37,21 @@ export class MemoryStore implements RequestStore {
   /** What was given up, newest last. */
   readonly deadLetters: { operator: string; reason: string; payload: Uint8Array }[] = [];
 
-  /** The store that all workers on a bus share. */
+  /**
+   * The store that all workers on a memory broker share.
+   *
+   * @throws {ConnectError} `failed_precondition` for a bus of another kind
+   */
   static over(bus: Bus, subjects: Subjects): MemoryStore {
-    let store = stores.get(bus);
-    if (store === undefined) stores.set(bus, store = new MemoryStore(bus, subjects));
+    const broker = "broker" in bus ? bus.broker : undefined;
+    if (!(broker instanceof MemoryBroker)) {
+      throw new ConnectError("Cannot keep queues: the broker stores nothing, enable JetStream", Code.FailedPrecondition);
+    }
+    const ofBroker = stores.get(broker) ?? new Map<string, MemoryStore>();
+    stores.set(broker, ofBroker);
+    let store = ofBroker.get(subjects.namespace);
+    // A connection of its own: those of workers come and go.
+    if (store === undefined) ofBroker.set(subjects.namespace, store = new MemoryStore(connectMemory(broker), subjects));
     return store;
   }
 
@@ -97,13 +114,16 @@ export class MemoryStore implements RequestStore {
   #onRequest(operator: string, message: BusMessage): void {
     const queue = this.#queue(operator);
     const [, , , , asked = "", priority = "0"] = message.subject.split(".");
-    const version = asked === DEFAULT_VERSION_TOKEN ? escapeName(queue.declaration.defaultVersion) : asked;
+    const { declaration } = queue;
+    const version = asked === DEFAULT_VERSION_TOKEN ? escapeName(declaration.defaultVersion) : asked;
+    const known = declaration.versions.some((declared) => escapeName(declared) === version);
+    // As the broker, it takes only what is declared.
+    if (!known || Number(priority) >= Math.max(1, declaration.priorities)) return;
     const entries = queue.waiting.get(version) ?? [];
-    const limit = Number(queue.declaration.maxQueuedMessages) || 100_000;
+    const limit = Number(declaration.maxQueuedMessages) || 100_000;
     if (entries.length >= limit) return this.#acknowledge(message, { error: { description: "maximum messages exceeded" } });
     const entry = { seq: ++queue.seq, message, priority: Number(priority) || 0, storedAt: performance.now() };
-    const before = entries.findIndex((other) => other.priority < entry.priority);
-    entries.splice(before < 0 ? entries.length : before, 0, entry);
+    insert(entries, entry);
     queue.waiting.set(version, entries);
     this.#acknowledge(message, { stream: "memory", seq: entry.seq });
     this.#hand(operator, version);
@@ -114,13 +134,18 @@ export class MemoryStore implements RequestStore {
     if (message.reply !== undefined) this.#bus.publish(message.reply, new TextEncoder().encode(JSON.stringify(answer)));
   }
 
+  #putBack(operator: string, version: string, entry: Entry): void {
+    insert(this.#queue(operator).waiting.get(version) ?? [], entry);
+    this.#hand(operator, version);
+  }
+
   #hand(operator: string, version: string): void {
     const queue = this.#queues.get(operator);
     const entries = queue?.waiting.get(version);
     if (queue === undefined || entries === undefined) return;
     for (const pull of queue.pulls) {
       while (pull.version === version && entries.length > 0 && pull.sink.free() > 0) {
-        const { seq, message, storedAt } = entries.shift() as Entry;
+        const { seq, message, priority, storedAt } = entries.shift() as Entry;
         pull.sink.deliver({
           message,
           seq,
@@ -130,11 +155,20 @@ export class MemoryStore implements RequestStore {
           },
           progressSubject: undefined,
           acknowledge() {},
+          release: () => this.#putBack(operator, version, { seq, message, priority, storedAt }),
           confirm: () => Promise.resolve(),
         });
       }
     }
   }
+}
+
+/** The highest priority first, within one in order of arrival. */
+function insert(entries: Entry[], entry: Entry): void {
+  const before = entries.findIndex(({ priority, seq }) =>
+    priority < entry.priority || (priority === entry.priority && seq > entry.seq)
+  );
+  entries.splice(before < 0 ? entries.length : before, 0, entry);
 }
 
 function isOf(entry: Entry, caller: string, call: string): boolean {

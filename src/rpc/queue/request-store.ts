@@ -14,6 +14,8 @@ export interface StoredRequest {
   readonly progressSubject: string | undefined;
   /** Takes it out of the queue; does not wait for the broker. */
   acknowledge(): void;
+  /** Gives it back to the queue: another worker gets it at once. */
+  release(): void;
   /** Takes it out of the queue and waits until the broker has done so. */
   confirm(): Promise<void>;
 }
@@ -23,6 +25,8 @@ export interface PullSink {
   /** How many more requests may be handed over now. */
   free(): number;
   deliver(request: StoredRequest): void;
+  /** The operator as it is declared now, to make a queue again that was lost. */
+  declare(): Promise<OperatorDeclaration>;
 }
 
 /** A worker's pull on one operator version. */
