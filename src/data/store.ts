@@ -51,7 +51,7 @@ export class TensorStore implements AsyncDisposable {
    * @ignore
    */
   readonly uploads: Uploads;
-  readonly #issuer: Promise<CapabilityIssuer> = CapabilityIssuer.create();
+  readonly #issuer: CapabilityIssuer = CapabilityIssuer.create();
   readonly #leases: LeaseTable<Block>;
   readonly #space: Space;
   readonly #sweeper = new BackgroundTimer(() => this.#sweep());
@@ -173,7 +173,7 @@ export class TensorStore implements AsyncDisposable {
    */
   async release(proof: TensorProof): Promise<void> {
     const { reference, capability } = proof;
-    await (await this.#issuer).verify(capability, reference, "release", this.#nowMs());
+    await this.#issuer.verify(capability, reference, "release", this.#nowMs());
     this.#end(() => this.#leases.release(reference));
   }
 
@@ -244,7 +244,7 @@ export class TensorStore implements AsyncDisposable {
   async #sign(lease: Lease<Block>, rights: readonly Right[], notAfterMs: number): Promise<Waybill> {
     const { reference, expiresAtMs, bufferId: { tensor } } = lease;
     this.#sweeper.wakeIn(Math.max(SWEEP_PAUSE_MS, expiresAtMs - this.#nowMs()));
-    const capability = await (await this.#issuer).issue(reference, rights, Math.min(notAfterMs, lease.notAfterMs));
+    const capability = await this.#issuer.issue(reference, rights, Math.min(notAfterMs, lease.notAfterMs));
     return new Waybill({
       reference,
       node: this.node,
@@ -258,7 +258,7 @@ export class TensorStore implements AsyncDisposable {
   }
 
   async #use({ reference, capability }: TensorProof, right: Right, leaseMs?: number) {
-    const proven = await (await this.#issuer).verify(capability, reference, right, this.#nowMs());
+    const proven = await this.#issuer.verify(capability, reference, right, this.#nowMs());
     const lease = this.#leases.touch(reference, leaseMs);
     return { lease, rights: proven.rights, notAfterMs: proven.notAfterMs };
   }

@@ -14,7 +14,7 @@ import {
   remainingBits,
   signedBytes,
 } from "./capability-format.ts";
-import { equalTags, importKey, sign } from "./hmac.ts";
+import { equalTags, type Signer, signerWith } from "./hmac.ts";
 import { type Right, rightsFromBits, rightsToBits } from "./rights.ts";
 
 /** How long a capability can last at most, unless its owner says otherwise: 24 h in milliseconds. */
@@ -39,12 +39,12 @@ export interface CapabilityIssuerOptions {
 
 /** An owner's issuer and checker of capabilities. Its key lives as long as it does; with it, every capability dies. */
 export class CapabilityIssuer {
-  readonly #key: CryptoKey;
+  readonly #sign: Signer;
   // Facts about this key, never stale: leases and times are checked elsewhere. The oldest entry leaves first.
   readonly #cache = new Map<string, VerifiedCapability>();
 
-  private constructor(key: CryptoKey) {
-    this.#key = key;
+  private constructor(key: Uint8Array<ArrayBuffer>) {
+    this.#sign = signerWith(key);
   }
 
   /**
@@ -52,10 +52,10 @@ export class CapabilityIssuer {
    *
    * @throws {ConnectError} `invalid_argument` for a given key that has not 32 bytes
    */
-  static async create(options: CapabilityIssuerOptions = {}): Promise<CapabilityIssuer> {
+  static create(options: CapabilityIssuerOptions = {}): CapabilityIssuer {
     const key = options.key === undefined ? crypto.getRandomValues(new Uint8Array(32)) : new Uint8Array(options.key);
     if (key.length !== 32) throw invalidArgument(`Cannot make a capability issuer: key must have 32 bytes, got ${key.length}`);
-    return new CapabilityIssuer(await importKey(key));
+    return new CapabilityIssuer(key);
   }
 
   /**
@@ -76,7 +76,7 @@ export class CapabilityIssuer {
       throw invalidArgument(`Cannot issue a capability: notAfterMs must be an integer from 0, got ${notAfterMs}`);
     }
     const issuedBits = rightsToBits(rights);
-    const tag = await sign(this.#key, signedBytes(reference, issuedBits, notAfterMs));
+    const tag = await this.#sign(signedBytes(reference, issuedBits, notAfterMs));
     const capability = formatCapability({ issuedBits, notAfterMs, caveats: new Uint8Array(0), tag });
     this.#remember(cacheKey(reference, capability), issuedBits, notAfterMs);
     return capability;
@@ -101,7 +101,7 @@ export class CapabilityIssuer {
   async #check(key: string, capability: Uint8Array, reference: Uint8Array): Promise<VerifiedCapability | undefined> {
     const parts = parseCapability(capability);
     if (parts === undefined) return undefined;
-    const first = await sign(this.#key, signedBytes(reference, parts.issuedBits, parts.notAfterMs));
+    const first = await this.#sign(signedBytes(reference, parts.issuedBits, parts.notAfterMs));
     const tag = await extendChain(first, parts.caveats);
     if (!equalTags(tag, parts.tag)) return undefined;
     return this.#remember(key, remainingBits(parts), parts.notAfterMs);
@@ -146,7 +146,7 @@ async function extendChain(
   tag: Uint8Array<ArrayBuffer>,
   caveats: Uint8Array<ArrayBuffer>,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  for (const caveat of caveats) tag = await sign(await importKey(tag), new Uint8Array([caveat]));
+  for (const caveat of caveats) tag = await signerWith(tag)(new Uint8Array([caveat]));
   return tag;
 }
 

@@ -254,7 +254,7 @@ describe("decoding a waybill", () => {
   });
 
   test("never widens a right: whatever one bit of a descriptor says instead, its capability fails or it is the same lease", async () => {
-    const issuer = await CapabilityIssuer.create();
+    const issuer = CapabilityIssuer.create();
     const endMs = 2_000_000_000_000;
     const issued = await issuer.issue(init.reference, ["read", "share", "touch", "release"], endMs);
     const waybill = new Waybill({ ...init, capability: await attenuateCapability(issued, FORWARDED_RIGHTS) });
