@@ -5,6 +5,10 @@ import { version } from "./version.ts";
 export const waybill: CommandDef = defineCommand({
   meta: { name: "waybill", version, description: "Call operators on GPU nodes from any JavaScript runtime" },
   subCommands: {
+    up: () => import("./up.ts").then(({ up }) => up),
+    ps: () => import("./ps.ts").then(({ ps }) => ps),
+    down: () => import("./down.ts").then(({ down }) => down),
+    worker: () => import("./worker.ts").then(({ worker }) => worker),
     doctor: () => import("./doctor.ts").then(({ doctor }) => doctor),
   },
 });

@@ -4,7 +4,10 @@
  * @module
  */
 export { defineDeployment, isDeploymentDefinition } from "./definition.ts";
-export { startDeployment } from "./deployment.ts";
+export { runningDeployments, stopRunning } from "./control/running.ts";
+export { deploymentPrinter } from "./printer.ts";
+export { runDeployment } from "./run-deployment.ts";
+export { startDeployment } from "./start-deployment.ts";
 
 export type { DeploymentBroker } from "./definition-broker.ts";
 export type {
@@ -16,7 +19,10 @@ export type {
   WorkerRuntime,
 } from "./definition.ts";
 export type { Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
+export type { ControlRecord } from "./control/messages.ts";
+export type { RunningDeployment, RunningOptions, StopRunningOptions } from "./control/running.ts";
 export type { DeploymentEvent } from "./events.ts";
 export type { ProcessExit } from "./exit.ts";
 export type { DeploymentOverrides } from "./plan.ts";
+export type { DeploymentPrinterOptions } from "./printer.ts";
 export type { BrokerStatus, DeploymentState, DeploymentStatus, WorkerState, WorkerStatus } from "./status.ts";

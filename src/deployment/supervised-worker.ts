@@ -40,6 +40,8 @@ export class SupervisedWorker {
   #startedAtMs: number | undefined;
   #readyAt: number | undefined;
   #everReady = false;
+  /** Whether it had begun to serve when it was told to stop. */
+  #served = false;
   #restarts = 0;
   #inARow = 0;
   #lastExit: ProcessExit | undefined;
@@ -139,6 +141,7 @@ export class SupervisedWorker {
       return this.#lastExit === undefined ? 0 : exitCodeOf(this.#lastExit) || 1;
     }
     if (this.#state !== "stopping") {
+      this.#served = this.#state !== "starting";
       this.#state = "stopping";
       this.#host.emit({ type: "worker-stopping", worker: this.status });
       child.terminate();
@@ -147,7 +150,9 @@ export class SupervisedWorker {
     else this.#timer = setTimeout(() => child.kill(), drainMs + graceMs);
     await this.#ended;
     clearTimeout(this.#timer);
-    return this.#lastExit === undefined ? 0 : exitCodeOf(this.#lastExit);
+    const exit = this.#lastExit;
+    // Before it serves it has nothing to drain, and does not catch the signal.
+    return exit === undefined || !this.#served && exit.signal === "SIGTERM" ? 0 : exitCodeOf(exit);
   }
 
   async #onExit(child: Child, exit: ProcessExit): Promise<void> {

@@ -11,6 +11,8 @@ export type ControlHandler = (request: ControlRequest) => Promise<ControlAnswer>
 
 /** Names that are tried where none was given: `default`, `default-2`, … */
 const mostNames = 100;
+/** How long those who have asked may take to hear the answer. */
+const answerMs = 1_000;
 
 /**
  * A running deployment's place in the folder of this user's deployments: a socket to ask and stop it, and a record for when it does not
@@ -22,6 +24,7 @@ export class ControlServer {
   readonly #server: Server;
   readonly #files: { readonly record: string; readonly socket: string };
   readonly #sockets = new Set<Socket>();
+  readonly #answers = new Set<Promise<void>>();
 
   private constructor(server: Server, name: string, folder: string, handle: ControlHandler) {
     this.#server = server;
@@ -30,8 +33,18 @@ export class ControlServer {
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
-      void answer(socket, handle);
+      void this.#serve(socket, handle);
     });
+  }
+
+  async #serve(socket: Socket, handle: ControlHandler): Promise<void> {
+    socket.on("error", () => {});
+    const line = await firstLine(socket);
+    if (line === undefined) return void socket.destroy();
+    const answered = replyTo(line, handle).then((reply) => sendLast(socket, JSON.stringify(reply)));
+    this.#answers.add(answered);
+    await answered;
+    this.#answers.delete(answered);
   }
 
   /**
@@ -68,13 +81,16 @@ export class ControlServer {
     return [this.#files.record, this.#files.socket];
   }
 
-  /** Takes no more questions; those asked are answered. */
+  /** Takes no more questions, and waits until those asked are answered. */
   async close(): Promise<void> {
     await rm(this.#files.record, { force: true });
     // Some runtimes leave the socket's file.
     await rm(this.#files.socket, { force: true });
     this.#server.close();
-    for (const socket of this.#sockets) socket.unref();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([Promise.all(this.#answers), new Promise((resolve) => timer = setTimeout(resolve, answerMs))]);
+    clearTimeout(timer);
+    for (const socket of this.#sockets) socket.destroy();
   }
 }
 
@@ -97,11 +113,12 @@ async function listen(path: string): Promise<Server | undefined> {
   }
 }
 
-async function answer(socket: Socket, handle: ControlHandler): Promise<void> {
-  socket.on("error", () => {});
-  const line = await firstLine(socket);
-  if (line === undefined) socket.destroy();
-  else socket.end(`${JSON.stringify(await replyTo(line, handle))}\n`);
+/** Sends what is the last, and settles when the other side has it or has gone. */
+function sendLast(socket: Socket, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once("close", () => resolve());
+    socket.end(`${text}\n`);
+  });
 }
 
 async function replyTo(line: string, handle: ControlHandler): Promise<ControlAnswer> {

@@ -18,10 +18,14 @@ export function stateFiles(folder: string, name: string): { readonly record: str
 /**
  * Makes the folder, which nobody else may look into: whoever reaches a socket in it can stop what runs.
  *
- * @throws {ConnectError} `permission_denied` when somebody else has made it, or can read it
+ * @throws {ConnectError} `permission_denied` when somebody else has made it, or can read it; `failed_precondition` when it
+ * cannot be made
  */
 export async function ensureStateFolder(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((cause) => {
+    const text = `Cannot list deployments in "${folder}": ${cause.message}; XDG_RUNTIME_DIR must name a folder to write to`;
+    throw fault(text, Code.FailedPrecondition, {}, cause);
+  });
   const { mode, uid } = await lstat(folder);
   const own = process.getuid?.() ?? uid;
   const isFolder = (mode & 0o170000) === 0o040000;
