@@ -10,6 +10,7 @@ import {
   encodeInferRequest,
   encodeParameter,
   encodeParameters,
+  inferCodecs,
   type InferParameters,
   type WireParameters,
 } from "../tensor/mod.ts";
@@ -270,7 +271,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     }
     const { caller, interceptors } = this.#context;
     const route = operatorRoute(caller.subjects, this.name, { version: this.version, mode, instance, priority });
-    return new BusTransport({ caller, route, interceptors });
+    return new BusTransport({ caller, route, interceptors, codecs: inferCodecs });
   }
 }
 

@@ -2,6 +2,7 @@ import { Code, ConnectError, type Interceptor, type MethodImplSpec, type Service
 import type { Bus, BusMessage } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { type Beats, LoopBeats } from "./beats.ts";
+import { generalCodecs, type MessageCodecs } from "./codec.ts";
 import type { Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
 import { FinalFrames, type SentFrame } from "./final-frames.ts";
@@ -28,6 +29,8 @@ export interface CallServerOptions {
   instance?: string;
   /** Connect interceptors around every handler, the first one outermost. */
   interceptors?: Interceptor[];
+  /** Message types that are encoded in a way of their own. Default: none. */
+  codecs?: MessageCodecs;
   /** Who sends signs of life. Default: this event loop. */
   beats?: Beats;
   /** Default: silent. */
@@ -51,6 +54,7 @@ export class CallServer {
   readonly finals: FinalFrames = new FinalFrames();
   readonly tombstones: Tombstones = new Tombstones();
   readonly logger: Logger;
+  readonly codecs: MessageCodecs;
   readonly #interceptors: Interceptor[];
   /** By caller and call: the latest execution here, where the call was handed on to another operator of this instance. */
   readonly #running = new Map<string, RunningCall>();
@@ -62,6 +66,7 @@ export class CallServer {
     this.instance = options.instance ?? randomId();
     this.subjects = new Subjects(options.namespace);
     this.logger = options.logger ?? silentLogger;
+    this.codecs = options.codecs ?? generalCodecs;
     this.#interceptors = options.interceptors ?? [];
     this.beats = options.beats ?? new LoopBeats(bus, goneSubject(this.subjects, this.instance));
   }
@@ -94,7 +99,7 @@ export class CallServer {
     const key = keyOf(frame);
     if (this.#refuse(frame, key, delivery, methods)) return delivery.settled();
     const spec = methods.get(frame.method) as MethodImplSpec;
-    const call = new RunningCall(this, spec, frame, message.header(META_HEADER), delivery);
+    const call = new RunningCall(this, key, spec, frame, message.header(META_HEADER), delivery);
     this.#running.set(key, call);
     this.#unsettled.add(call);
     void call.run(spec, message.payload, this.#interceptors);
@@ -164,7 +169,7 @@ export class CallServer {
   }
 
   #refuse(frame: CallerFrame, key: string, delivery: Delivery, methods: Methods): boolean {
-    if (this.find(frame)?.frame.base === frame.base) return true;
+    if (this.#running.get(key)?.frame.base === frame.base) return true;
     const final = this.finals.get(key);
     if (final?.base === frame.base) {
       this.bus.publish(final.subject, final.payload, { headers: final.headers });

@@ -4,9 +4,29 @@ import type { Codec } from "./frame.ts";
 
 const NO_UNKNOWN = { ignoreUnknownFields: true } as const;
 
+/** A message type's own way to and from protobuf's wire format, where the general one is too slow. */
+export interface MessageCodec<T = unknown> {
+  encode(message: T): Uint8Array;
+  /** `bytes` fields of the result alias the input. Throws whatever it likes on broken input. */
+  decode(bytes: Uint8Array): T;
+}
+
+/** Codecs by protobuf type name. Types without one go the general way. */
+export type MessageCodecs = ReadonlyMap<string, MessageCodec>;
+
+/** No codecs. */
+export const generalCodecs: MessageCodecs = new Map();
+
 /** Encodes a message as a frame's payload. */
-export function encodeMessage<T extends DescMessage>(codec: Codec, type: T, message: MessageShape<T>): Uint8Array {
-  return codec === "proto" ? toBinary(type, message) : new TextEncoder().encode(toJsonString(type, message));
+export function encodeMessage<T extends DescMessage>(
+  codec: Codec,
+  type: T,
+  message: MessageShape<T>,
+  codecs: MessageCodecs = generalCodecs,
+): Uint8Array {
+  if (codec === "json") return new TextEncoder().encode(toJsonString(type, message));
+  const own = codecs.get(type.typeName);
+  return own === undefined ? toBinary(type, message) : own.encode(message);
 }
 
 /**
@@ -14,11 +34,16 @@ export function encodeMessage<T extends DescMessage>(codec: Codec, type: T, mess
  *
  * @throws {ConnectError} `invalid_argument` when the payload is no such message
  */
-export function decodeMessage<T extends DescMessage>(codec: Codec, type: T, payload: Uint8Array): MessageShape<T> {
+export function decodeMessage<T extends DescMessage>(
+  codec: Codec,
+  type: T,
+  payload: Uint8Array,
+  codecs: MessageCodecs = generalCodecs,
+): MessageShape<T> {
   try {
-    return codec === "proto"
-      ? fromBinary(type, payload)
-      : fromJsonString(type, new TextDecoder("utf-8", { fatal: true }).decode(payload), NO_UNKNOWN);
+    if (codec === "json") return fromJsonString(type, new TextDecoder("utf-8", { fatal: true }).decode(payload), NO_UNKNOWN);
+    const own = codecs.get(type.typeName);
+    return own === undefined ? fromBinary(type, payload) : own.decode(payload) as MessageShape<T>;
   } catch (cause) {
     throw new ConnectError(
       `Cannot decode a message: ${payload.length} bytes are no ${type.typeName} in ${codec}`,

@@ -1,5 +1,17 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { BusMessage } from "../bus/bus.ts";
+import type { CallRequest } from "./call-request.ts";
+import {
+  ACK_WAIT_MS,
+  CANCEL_AGAIN_MS,
+  DIRECTED_WAIT_MS,
+  FIRST_RETRY_MS,
+  LOST_AFTER_MS,
+  MAX_PROBE_DELAY_MS,
+  MAX_RETRY_MS,
+  SILENT,
+  UNKNOWN_GRACE_MS,
+} from "./call-timing.ts";
 import type { Caller } from "./caller.ts";
 import { fault } from "./error.ts";
 import { type AnswerFrame, type CallerFrameKind, encodeCallerFrame, FRAME_HEADER, META_HEADER } from "./frame.ts";
@@ -7,38 +19,6 @@ import { randomId } from "./ids.ts";
 import { unescapeName } from "./names.ts";
 import { operatorRoute, type Route } from "./route.ts";
 import { readStoreAnswer } from "./store-answer.ts";
-
-/** A stored request is acknowledged within this time, or something is wrong. */
-const ACK_WAIT_MS = 1_000;
-/** Running instances send a heartbeat each second; this long without one and the instance is lost. */
-const LOST_AFTER_MS = 5_000;
-/** An instance's id is never used again: nobody listening there is as good as certain. */
-const DIRECTED_WAIT_MS = 1_000;
-/** How long other instances may still report a call that one does not know. */
-const UNKNOWN_GRACE_MS = 1_000;
-const MAX_PROBE_DELAY_MS = 30_000;
-const FIRST_RETRY_MS = 50;
-const MAX_RETRY_MS = 500;
-/** Many frames may be on their way when a call is canceled: one more word is enough for all of them. */
-const CANCEL_AGAIN_MS = 250;
-
-/** What opens a call. */
-export interface CallRequest {
-  readonly route: Route;
-  readonly kind: Extract<CallerFrameKind, "request" | "post">;
-  readonly method: string;
-  readonly payload: Uint8Array;
-  /** Value of `wb-meta`; empty for none. */
-  readonly metadata: string;
-  /** Remaining time; `undefined` waits for ever. */
-  readonly timeoutMs: number | undefined;
-  /** Makes the broker drop a second request with the same key within its window. */
-  readonly idempotencyKey: string | undefined;
-  /** Whether running it twice is harmless, so that it may be sent again when nobody knows what became of it. */
-  readonly idempotent: boolean;
-  readonly creditItems: number;
-  readonly creditBytes: number;
-}
 
 /**
  * A call as its caller sees it, whatever its kind. Its state says what is known:
@@ -68,14 +48,11 @@ export abstract class PendingCall {
   #heardAt: number;
   /** Since when an instance could have taken it. */
   #openedAt: number;
-  /** When an instance reported that it has the call. */
-  #reportedAt = -Infinity;
   #giveUpAt: number;
   #retryAt = Infinity;
   #retryMs = FIRST_RETRY_MS;
   #probeAt: number;
   #probeDelayMs: number;
-  #probedAt = -Infinity;
   #reconnectedAt = -Infinity;
   #unknownAt = Infinity;
   #canceledAt = -Infinity;
@@ -147,7 +124,7 @@ export abstract class PendingCall {
     else if (!this.caller.bus.connected) return;
     else if (now >= this.#unknownAt + UNKNOWN_GRACE_MS) this.#outcomeUnknown();
     else if (this.#state === "opening") this.#wakeOpening(now);
-    else if (this.#state === "running" && now >= this.#heardAt + LOST_AFTER_MS) this.#lost(now);
+    else if (this.#state === "running" && now >= this.#heardAt + LOST_AFTER_MS) this.#lost(now, SILENT);
     else if (now >= this.#probeAt) this.#probe(now);
   }
 
@@ -207,11 +184,10 @@ export abstract class PendingCall {
 
   #onFrame(frame: AnswerFrame, message: BusMessage): void {
     const now = this.#heardAt = this.caller.now();
-    if (frame.kind === "heartbeat" && frame.word !== "running") return this.#onStatus(frame.word, now);
+    if (frame.kind === "heartbeat" && frame.word !== "running") return this.#onStatus(frame, now);
     if (frame.kind === "moved") return this.#onMoved(frame, now);
     if (frame.attempt < this.attempt || (this.committed && this.#isOther(frame))) return;
     this.#unknownAt = Infinity;
-    this.#reportedAt = now;
     this.#probeAt = now + this.caller.probeMs;
     this.attempt = frame.attempt;
     this.instance = frame.instance;
@@ -225,10 +201,13 @@ export abstract class PendingCall {
     return frame.attempt !== this.attempt || frame.instance !== this.instance;
   }
 
-  #onStatus(word: string, now: number): void {
+  #onStatus({ word, instance }: AnswerFrame, now: number): void {
     if (word === "queued") this.#unknownAt = Infinity;
-    // Of several that were asked, the one that has the call may have answered first.
-    else if (word === "unknown" && this.#unknownAt === Infinity && this.#reportedAt < this.#probedAt) {
+    else if (word !== "unknown") return;
+    else if (this.#state === "running") {
+      // Of all that were asked, only the one that has the call must know it.
+      if (instance === this.instance) this.#lost(now, "knows nothing of it any more");
+    } else if (this.#unknownAt === Infinity) {
       this.#unknownAt = now;
       this.caller.wakeBy(now + UNKNOWN_GRACE_MS);
     }
@@ -247,7 +226,6 @@ export abstract class PendingCall {
     this.attempt = frame.attempt;
     this.instance = undefined;
     this.#unknownAt = Infinity;
-    this.#reportedAt = now;
     this.#probeDelayMs = this.caller.probeMs;
     this.#probeAt = now + this.#probeDelayMs;
     this.#state = route.stored ? "stored" : "running";
@@ -279,12 +257,11 @@ export abstract class PendingCall {
       this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
       this.caller.wakeBy(this.#retryAt);
     } else if (this.#state === "stored") void this.#checkQueue();
-    else if (this.route.stored) return;
     else if (now < this.#reconnectedAt + LOST_AFTER_MS) {
       // The instance may have lost its connection with us, and be a little later back.
       this.#probeAt = now + MAX_RETRY_MS / 2;
       this.caller.wakeBy(this.#probeAt);
-    } else this.fail(this.#fault("INSTANCE_LOST", `instance ${this.instance} is gone`, Code.Unavailable), false);
+    } else this.#lost(now, "is gone");
   }
 
   #wakeOpening(now: number): void {
@@ -346,21 +323,21 @@ export abstract class PendingCall {
   }
 
   #probe(now: number): void {
-    this.#probedAt = now;
     // A running call is asked for again before it counts as lost.
     if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, MAX_PROBE_DELAY_MS);
     this.#probeAt = now + this.#probeDelayMs;
     this.#send("probe");
   }
 
-  #lost(now: number): void {
+  #lost(now: number, how: string): void {
     if (this.route.stored && !this.committed && !this.route.once) {
       // The broker delivers it again after its own wait; the next attempt reports with a higher number.
       this.#state = "stored";
+      this.instance = undefined;
       this.#probeDelayMs = this.caller.probeMs;
       this.#probe(now);
     } else {
-      const text = `instance ${this.instance ?? "unknown"} fell silent for ${LOST_AFTER_MS} ms`;
+      const text = `instance ${this.instance ?? "of unknown id"} ${how}`;
       this.fail(this.#fault("INSTANCE_LOST", text, Code.Unavailable), true);
     }
   }
@@ -399,9 +376,7 @@ export abstract class PendingCall {
   #send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
     const { route } = this;
     const probing = kind === "probe";
-    const subject = this.instance !== undefined && !(probing && route.stored)
-      ? route.control(this.instance)
-      : route.everyone ?? route.subject;
+    const subject = this.instance === undefined ? route.everyone ?? route.subject : route.control(this.instance);
     const headers = { [FRAME_HEADER]: this.#frame(kind, "", creditItems, creditBytes) };
     // While opening, "no responders" is about the request, and must be about nothing else.
     const reply = probing && this.#state !== "opening" ? this.caller.answerSubject(this.id) : undefined;

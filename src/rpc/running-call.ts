@@ -41,8 +41,15 @@ export class RunningCall implements CallInfo {
   #answered = false;
   #sent = 0;
 
-  constructor(server: CallServer, spec: MethodImplSpec, frame: CallerFrame, metadata: string | undefined, delivery: Delivery) {
-    this.key = `${frame.caller}.${frame.call}`;
+  constructor(
+    server: CallServer,
+    key: string,
+    spec: MethodImplSpec,
+    frame: CallerFrame,
+    metadata: string | undefined,
+    delivery: Delivery,
+  ) {
+    this.key = key;
     this.frame = frame;
     this.#server = server;
     this.delivery = delivery;
@@ -57,7 +64,7 @@ export class RunningCall implements CallInfo {
     try {
       this.#start();
       if (this.frame.once) this.#acknowledge();
-      const message = decodeMessage(this.frame.codec, spec.method.input, payload);
+      const message = decodeMessage(this.frame.codec, spec.method.input, payload, this.#server.codecs);
       if (spec.kind === "unary") await this.#runUnary(spec, message, interceptors);
       else if (spec.kind === "server_streaming") await this.#runStream(spec, message, interceptors);
       else throw new ConnectError(`Cannot serve ${this.frame.method}: ${spec.kind} is not carried`, Code.Unimplemented);
@@ -192,7 +199,7 @@ export class RunningCall implements CallInfo {
   }
 
   #encode(type: DescMessage, output: MessageInitShape<DescMessage>): Uint8Array {
-    const payload = encodeMessage(this.frame.codec, type, create(type, output));
+    const payload = encodeMessage(this.frame.codec, type, create(type, output), this.#server.codecs);
     const limit = this.#server.bus.maxPayloadBytes - HEADER_ROOM_BYTES;
     if (payload.length <= limit) return payload;
     throw fault(

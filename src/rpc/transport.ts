@@ -22,9 +22,9 @@ import {
 } from "@connectrpc/connect";
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import type { Caller } from "./caller.ts";
-import { decodeMessage, encodeMessage } from "./codec.ts";
+import { decodeMessage, encodeMessage, generalCodecs, type MessageCodecs } from "./codec.ts";
 import { encodeMetadata, type Metadata } from "./metadata.ts";
-import type { CallRequest } from "./pending-call.ts";
+import type { CallRequest } from "./call-request.ts";
 import type { Route } from "./route.ts";
 import { firstCredit, StreamCall } from "./stream-call.ts";
 import { callPost, callUnary, type RawAnswer } from "./unary-call.ts";
@@ -52,6 +52,8 @@ export interface BusTransportOptions {
   interceptors?: Interceptor[];
   /** Deadline of calls that name none. Default: none. */
   defaultTimeoutMs?: number;
+  /** Message types that are encoded in a way of their own. Default: none. */
+  codecs?: MessageCodecs;
 }
 
 /** A Connect transport whose wire is a subject: for `createClient` of any service, and for operators. */
@@ -60,12 +62,14 @@ export class BusTransport implements Transport {
   readonly #route: Route;
   readonly #interceptors: Interceptor[];
   readonly #defaultTimeoutMs: number | undefined;
+  readonly #codecs: MessageCodecs;
 
   constructor(options: BusTransportOptions) {
     this.#caller = options.caller;
     this.#route = options.route;
     this.#interceptors = options.interceptors ?? [];
     this.#defaultTimeoutMs = options.defaultTimeoutMs;
+    this.#codecs = options.codecs ?? generalCodecs;
   }
 
   unary<I extends DescMessage, O extends DescMessage>(
@@ -109,7 +113,7 @@ export class BusTransport implements Transport {
       const message = create(method.input, await only(messages));
       const request = this.#request(method, headers, message, deadlineMs, contextValues);
       const call = new StreamCall(this.#caller, { ...request, ...firstCredit(this.#caller) }, abort).start();
-      return new BusStreamResponse(method, call, await call.metadata);
+      return new BusStreamResponse(method, call, await call.metadata, this.#codecs);
     };
     if (this.#interceptors.length === 0) {
       return send(header === undefined ? undefined : new Headers(header), input, signal);
@@ -144,7 +148,7 @@ export class BusTransport implements Transport {
     contextValues: ContextValues | undefined,
   ): Promise<UnaryResponse<I, O>> {
     const request = this.#request(method, headers, message, deadlineMs, contextValues);
-    return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal));
+    return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal), this.#codecs);
   }
 
   #request<I extends DescMessage>(
@@ -159,7 +163,7 @@ export class BusTransport implements Transport {
       route: this.#route,
       kind: "request",
       method: methodPath(method),
-      payload: encodeMessage("proto", method.input, message),
+      payload: encodeMessage("proto", method.input, message, this.#codecs),
       metadata: encodeMetadata(headers),
       timeoutMs,
       idempotencyKey: options?.idempotencyKey,
@@ -203,10 +207,10 @@ export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> impl
   readonly #answer: RawAnswer;
   #metadata: Metadata | undefined;
 
-  constructor(method: DescMethodUnary<I, O>, answer: RawAnswer) {
+  constructor(method: DescMethodUnary<I, O>, answer: RawAnswer, codecs: MessageCodecs) {
     this.method = method;
     this.#answer = answer;
-    this.message = decodeMessage(answer.frame.codec, method.output, answer.payload);
+    this.message = decodeMessage(answer.frame.codec, method.output, answer.payload, codecs);
   }
 
   get service(): DescService {
@@ -238,11 +242,11 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
   #instance = "";
   #attempt = 0;
 
-  constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata) {
+  constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata, codecs: MessageCodecs) {
     this.method = method;
     this.#call = call;
     this.header = metadata.header;
-    this.message = this.#messages();
+    this.message = this.#messages(codecs);
   }
 
   get service(): DescService {
@@ -260,11 +264,11 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
     return this.#attempt;
   }
 
-  async *#messages(): AsyncGenerator<MessageShape<O>> {
+  async *#messages(codecs: MessageCodecs): AsyncGenerator<MessageShape<O>> {
     for await (const { frame, payload } of this.#call) {
       this.#instance = frame.instance;
       this.#attempt = frame.attempt;
-      yield decodeMessage(frame.codec, this.method.output, payload);
+      yield decodeMessage(frame.codec, this.method.output, payload, codecs);
     }
   }
 }

@@ -5,7 +5,8 @@ import type { Caller } from "./caller.ts";
 import { abortError, decodeError } from "./error.ts";
 import { type AnswerFrame, META_HEADER } from "./frame.ts";
 import { decodeMetadata, type Metadata } from "./metadata.ts";
-import { type CallRequest, PendingCall } from "./pending-call.ts";
+import type { CallRequest } from "./call-request.ts";
+import { PendingCall } from "./pending-call.ts";
 
 /** A unary call's answer before it is decoded. */
 export class RawAnswer {

@@ -18,6 +18,7 @@ export {
 } from "./half.ts";
 export { decodeInputs, decodeOutputs } from "./kserve-decode.ts";
 export { encodeInferRequest, encodeInferResponse } from "./kserve-encode.ts";
+export { inferCodecs } from "./kserve-wire.ts";
 export { decodeParameter, decodeParameters, encodeParameter, encodeParameters, isReservedParameter } from "./parameters.ts";
 export { BYTE_SIZE_PARAMETER, DESCRIPTOR_PARAMETER, isEncodedReference } from "./reference.ts";
 export { elementCount, shapeFromWire, shapeToWire } from "./shape.ts";

@@ -17,6 +17,7 @@ import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
 import type { RequestStore } from "../rpc/queue/request-store.ts";
 import { Subjects } from "../rpc/subjects.ts";
+import { inferCodecs } from "../tensor/mod.ts";
 import { operatorMethods } from "./execute.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import type { Operator } from "./operator.ts";
@@ -124,7 +125,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const subjects = new Subjects(namespace);
     const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: resolved.inboxPrefix });
     const beats = await startBeats(resolved, bus, goneSubject(subjects, instance));
-    const server = new CallServer(bus, { namespace, instance, beats, logger });
+    const server = new CallServer(bus, { namespace, instance, beats, codecs: inferCodecs, logger });
     opened.push(() => server.beats.close());
     const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, { logger }) : MemoryStore.over(bus, subjects);
     opened.push(() => store.close());

@@ -1,0 +1,18 @@
+/** A stored request is acknowledged within this time, or something is wrong. */
+export const ACK_WAIT_MS = 1_000;
+/** Running instances send a heartbeat each second; this long without one and the instance is lost. */
+export const LOST_AFTER_MS = 5_000;
+/** An instance's id is never used again: nobody listening there is as good as certain. */
+export const DIRECTED_WAIT_MS = 1_000;
+/** How long other instances may still report a call that one does not know. */
+export const UNKNOWN_GRACE_MS = 1_000;
+/** How the error of a lost call says so. */
+export const SILENT: string = `fell silent for ${LOST_AFTER_MS} ms`;
+/** Calls that wait in a queue are asked for less and less often. */
+export const MAX_PROBE_DELAY_MS = 30_000;
+/** How soon a request is published again to which nobody listened, and how seldom in the end. */
+export const FIRST_RETRY_MS = 50;
+/** See {@linkcode FIRST_RETRY_MS}. */
+export const MAX_RETRY_MS = 500;
+/** Many frames may be on their way when a call is canceled: one more word is enough for all of them. */
+export const CANCEL_AGAIN_MS = 250;
