@@ -24,7 +24,8 @@ export interface Behaviour {
   run(client: Client, site: Site): Promise<void>;
 }
 
-const unused = "nats-is-not-here";
+/** Where no broker listens: it is no port that programs are given. */
+const nowhere = "ws://127.0.0.1:65535";
 
 function key(): string {
   return crypto.randomUUID();
@@ -58,8 +59,8 @@ const refused: Behaviour = {
   name: "says unavailable when no broker answers",
   feature: "connect and discover",
   async run(_client, { connect }) {
-    const error = await rejects("connecting", connect(`ws://${unused}.invalid:9222`), Code.Unavailable);
-    same("the message names the URL", error.message.includes(unused), true);
+    const error = await rejects("connecting", connect(nowhere), Code.Unavailable);
+    same("the message names the URL", error.message.includes(nowhere), true);
   },
 };
 
