@@ -1,17 +1,7 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { BusMessage } from "../bus/bus.ts";
 import type { CallRequest } from "./call-request.ts";
-import {
-  ACK_WAIT_MS,
-  CANCEL_AGAIN_MS,
-  DIRECTED_WAIT_MS,
-  FIRST_RETRY_MS,
-  LOST_AFTER_MS,
-  MAX_PROBE_DELAY_MS,
-  MAX_RETRY_MS,
-  SILENT,
-  UNKNOWN_GRACE_MS,
-} from "./call-timing.ts";
+import * as timing from "./call-timing.ts";
 import type { Caller } from "./caller.ts";
 import { fault } from "./error.ts";
 import { type AnswerFrame, type CallerFrameKind, encodeCallerFrame, FRAME_HEADER, META_HEADER } from "./frame.ts";
@@ -50,7 +40,7 @@ export abstract class PendingCall {
   #openedAt: number;
   #giveUpAt: number;
   #retryAt = Infinity;
-  #retryMs = FIRST_RETRY_MS;
+  #retryMs = timing.FIRST_RETRY_MS;
   #probeAt: number;
   #probeDelayMs: number;
   #reconnectedAt = -Infinity;
@@ -81,10 +71,10 @@ export abstract class PendingCall {
   get wakeAt(): number {
     if (!this.caller.bus.connected) return this.deadlineAt;
     let at: number;
-    if (this.#state === "opening") at = Math.min(this.#retryAt, this.#heardAt + ACK_WAIT_MS, this.#giveUpAt);
-    else if (this.#state === "running") at = Math.min(this.#probeAt, this.#heardAt + LOST_AFTER_MS);
+    if (this.#state === "opening") at = Math.min(this.#retryAt, this.#heardAt + timing.ACK_WAIT_MS, this.#giveUpAt);
+    else if (this.#state === "running") at = Math.min(this.#probeAt, this.#heardAt + timing.LOST_AFTER_MS);
     else at = this.#probeAt;
-    return Math.min(at, this.#unknownAt + UNKNOWN_GRACE_MS, this.deadlineAt);
+    return Math.min(at, this.#unknownAt + timing.UNKNOWN_GRACE_MS, this.deadlineAt);
   }
 
   get done(): boolean {
@@ -94,7 +84,9 @@ export abstract class PendingCall {
   /** Publishes the request. */
   open(): void {
     const { request, route, caller } = this;
-    const headers: Record<string, string> = { [FRAME_HEADER]: this.#frame(request.kind, request.method) };
+    const headers: Record<string, string> = {
+      [FRAME_HEADER]: this.#frame(request.kind, request.method, request.creditItems, request.creditBytes),
+    };
     if (request.metadata !== "") headers[META_HEADER] = request.metadata;
     if (request.idempotencyKey !== undefined) headers["Nats-Msg-Id"] = `${caller.id}.${request.idempotencyKey}`;
     this.#retryAt = Infinity;
@@ -122,9 +114,9 @@ export abstract class PendingCall {
   onWake(now: number): void {
     if (now >= this.deadlineAt) this.expire(true);
     else if (!this.caller.bus.connected) return;
-    else if (now >= this.#unknownAt + UNKNOWN_GRACE_MS) this.#outcomeUnknown();
+    else if (now >= this.#unknownAt + timing.UNKNOWN_GRACE_MS) this.#outcomeUnknown();
     else if (this.#state === "opening") this.#wakeOpening(now);
-    else if (this.#state === "running" && now >= this.#heardAt + LOST_AFTER_MS) this.#lost(now, SILENT);
+    else if (this.#state === "running" && now >= this.#heardAt + timing.LOST_AFTER_MS) this.#lost(now, timing.SILENT);
     else if (now >= this.#probeAt) this.#probe(now);
   }
 
@@ -174,7 +166,7 @@ export abstract class PendingCall {
 
   get #patienceMs(): number {
     const { operatorWaitMs } = this.caller;
-    return this.route.directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, DIRECTED_WAIT_MS);
+    return this.route.directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, timing.DIRECTED_WAIT_MS);
   }
 
   #finish(): void {
@@ -209,7 +201,7 @@ export abstract class PendingCall {
       if (instance === this.instance) this.#lost(now, "knows nothing of it any more");
     } else if (this.#unknownAt === Infinity) {
       this.#unknownAt = now;
-      this.caller.wakeBy(now + UNKNOWN_GRACE_MS);
+      this.caller.wakeBy(now + timing.UNKNOWN_GRACE_MS);
     }
   }
 
@@ -254,12 +246,12 @@ export abstract class PendingCall {
       this.#nobody = true;
       this.#uncertain = false;
       this.#retryAt = now + this.#retryMs;
-      this.#retryMs = Math.min(this.#retryMs * 2, MAX_RETRY_MS);
+      this.#retryMs = Math.min(this.#retryMs * 2, timing.MAX_RETRY_MS);
       this.caller.wakeBy(this.#retryAt);
     } else if (this.#state === "stored") void this.#checkQueue();
-    else if (now < this.#reconnectedAt + LOST_AFTER_MS) {
+    else if (now < this.#reconnectedAt + timing.LOST_AFTER_MS) {
       // The instance may have lost its connection with us, and be a little later back.
-      this.#probeAt = now + MAX_RETRY_MS / 2;
+      this.#probeAt = now + timing.MAX_RETRY_MS / 2;
       this.caller.wakeBy(this.#probeAt);
     } else this.#lost(now, "is gone");
   }
@@ -267,21 +259,17 @@ export abstract class PendingCall {
   #wakeOpening(now: number): void {
     if (now >= this.#giveUpAt) {
       // Nobody refused it: the first sign of life may take as long as any other.
-      const lostAt = this.#openedAt + LOST_AFTER_MS;
+      const lostAt = this.#openedAt + timing.LOST_AFTER_MS;
       this.#giveUpAt = this.#nobody || now >= lostAt ? Infinity : lostAt;
       if (this.#giveUpAt === Infinity) void this.#giveUp();
     } else if (now >= this.#retryAt) this.#reopen();
-    else if (now >= this.#heardAt + ACK_WAIT_MS) {
+    else if (now >= this.#heardAt + timing.ACK_WAIT_MS) {
       this.#heardAt = now;
-      if (this.#uncertain) this.#onSilence(now);
+      // Silence after a lost connection may hide that it was taken: only what may run twice is sent again.
+      if (this.#uncertain && this.request.idempotent) this.#reopen();
+      else if (this.#uncertain) this.#probe(now);
       else if (this.route.stored) void this.#reopenOnceDeclared();
     }
-  }
-
-  /** Silence after a lost connection may hide that it was taken: only what may run twice is sent again. */
-  #onSilence(now: number): void {
-    if (this.request.idempotent) this.#reopen();
-    else this.#probe(now);
   }
 
   #reopen(): void {
@@ -301,7 +289,7 @@ export abstract class PendingCall {
       if (this.#state !== "opening" || (known !== false && !this.#nobody)) return;
       if (known !== false) return this.#reopen();
       this.#nobody = true;
-      await new Promise((resolve) => setTimeout(resolve, MAX_RETRY_MS));
+      await new Promise((resolve) => setTimeout(resolve, timing.MAX_RETRY_MS));
     }
   }
 
@@ -324,7 +312,7 @@ export abstract class PendingCall {
 
   #probe(now: number): void {
     // A running call is asked for again before it counts as lost.
-    if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, MAX_PROBE_DELAY_MS);
+    if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, timing.MAX_PROBE_DELAY_MS);
     this.#probeAt = now + this.#probeDelayMs;
     this.#send("probe");
   }
@@ -368,7 +356,7 @@ export abstract class PendingCall {
     } else if (frame.kind === "heartbeat" && frame.word !== "running") return;
     else this.instance = frame.instance;
     const now = this.caller.now();
-    if (now < this.#canceledAt + CANCEL_AGAIN_MS) return;
+    if (now < this.#canceledAt + timing.CANCEL_AGAIN_MS) return;
     this.#canceledAt = now;
     this.#send("cancel");
   }
@@ -387,12 +375,7 @@ export abstract class PendingCall {
     }
   }
 
-  #frame(
-    kind: CallerFrameKind,
-    method: string,
-    creditItems = this.request.creditItems,
-    creditBytes = this.request.creditBytes,
-  ): string {
+  #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number): string {
     const left = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.round(this.deadlineAt - this.caller.now()));
     return encodeCallerFrame({
       kind,

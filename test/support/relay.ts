@@ -6,6 +6,10 @@ export interface Relay {
   readonly url: string;
   /** Closes every connection there is; new ones get through. */
   cut(): void;
+  /** The same, and nothing gets through until {@linkcode join}. */
+  part(): void;
+  /** Lets connections through again. */
+  join(): void;
   close(): Promise<void>;
 }
 
@@ -13,7 +17,10 @@ export interface Relay {
 export async function openRelay(url: string): Promise<Relay> {
   const { protocol, hostname, port } = new URL(url);
   const sockets = new Set<Socket>();
-  const server = createServer((near) => {
+  let parted = false;
+  const server = createServer((near): void => {
+    near.on("error", () => {});
+    if (parted) return void near.destroy();
     const far = connect(Number(port), hostname);
     for (const socket of [near, far]) {
       sockets.add(socket);
@@ -31,6 +38,13 @@ export async function openRelay(url: string): Promise<Relay> {
   return {
     url: `${protocol}//127.0.0.1:${(server.address() as { port: number }).port}`,
     cut,
+    part() {
+      parted = true;
+      cut();
+    },
+    join() {
+      parted = false;
+    },
     async close() {
       cut();
       await new Promise((resolve) => server.close(resolve));
