@@ -26,7 +26,8 @@ export async function codeBlocks(path: string): Promise<CodeBlock[]> {
   }));
 }
 
-const entryPoints: Readonly<Record<string, string>> = {
+/** The files behind the names that users import. */
+export const entryPoints: Readonly<Record<string, string>> = {
   "waybill": "mod.ts",
   "waybill/worker": "src/worker/mod.ts",
   "waybill/deployment": "src/deployment/mod.ts",
