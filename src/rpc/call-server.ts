@@ -5,7 +5,7 @@ import { type Beats, LoopBeats } from "./beats.ts";
 import { generalCodecs, type MessageCodecs } from "./codec.ts";
 import type { Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
-import { FinalFrames, type SentFrame } from "./final-frames.ts";
+import { FinalFrames } from "./final-frames.ts";
 import {
   addressOf,
   type CallerFrame,
@@ -114,7 +114,7 @@ export class CallServer {
     }
     const final = this.finals.get(keyOf(frame));
     if (final === undefined) return false;
-    if (frame.kind === "probe") this.bus.publish(final.subject, final.payload, { headers: final.headers });
+    if (frame.kind === "probe") this.publishAnswer(frame, final.header, final.payload, final.metadata);
     return true;
   }
 
@@ -140,13 +140,18 @@ export class CallServer {
     return this.subjects.answer(frame.caller, frame.call);
   }
 
-  publishAnswer(frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): SentFrame {
-    const subject = this.answerSubject(frame);
+  /** Sends a frame to the caller. */
+  publishAnswer(frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): void {
     const headers: Record<string, string> = metadata === ""
       ? { [FRAME_HEADER]: header }
       : { [FRAME_HEADER]: header, [META_HEADER]: metadata };
-    this.bus.publish(subject, payload, { headers });
-    return { subject, payload, headers };
+    this.bus.publish(this.answerSubject(frame), payload, { headers });
+  }
+
+  /** Sends the last frame of a call, and keeps it for a caller that missed it. */
+  publishFinal(key: string, frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): void {
+    this.publishAnswer(frame, header, payload, metadata);
+    this.finals.keep(key, { header, metadata, payload, base: frame.base });
   }
 
   settled(call: RunningCall): void {
@@ -172,7 +177,7 @@ export class CallServer {
     if (this.#running.get(key)?.frame.base === frame.base) return true;
     const final = this.finals.get(key);
     if (final?.base === frame.base) {
-      this.bus.publish(final.subject, final.payload, { headers: final.headers });
+      this.publishAnswer(frame, final.header, final.payload, final.metadata);
       delivery.acknowledge();
       return true;
     }

@@ -1,6 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type MethodImplSpec } from "@connectrpc/connect";
 import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import { BEAT_INTERVAL_MS } from "./beats.ts";
 import type { CallServer } from "./call-server.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 import { Credit } from "./credit.ts";
@@ -17,6 +18,8 @@ const HEADER_ROOM_BYTES = 512;
 const MAX_SHORT_MESSAGE = 4_096;
 /** Timers cannot run longer (2^31 - 1 ms). */
 const MAX_TIMER_MS = 0x7fffffff;
+/** Nobody hears heartbeats for this long, five in a row, and the caller is gone. Less would end calls of callers that reconnect. */
+const CALLER_GONE_MS = 4 * BEAT_INTERVAL_MS;
 
 /**
  * A call as the instance that has it sees it:
@@ -40,6 +43,8 @@ export class RunningCall implements CallInfo {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #answered = false;
   #sent = 0;
+  #unheardSince = -Infinity;
+  #unheardAt = -Infinity;
 
   constructor(
     server: CallServer,
@@ -101,8 +106,7 @@ export class RunningCall implements CallInfo {
     if (this.#answered) return false;
     this.#answered = true;
     if (this.frame.kind !== "post") {
-      const moved = this.#server.publishAnswer(this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
-      this.#server.finals.keep(this.key, { ...moved, base: this.frame.base });
+      this.#server.publishFinal(this.key, this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
     }
     this.#acknowledge();
     return true;
@@ -110,6 +114,7 @@ export class RunningCall implements CallInfo {
 
   /** A frame that the caller sent later. */
   onFrame(frame: CallerFrame): void {
+    this.#unheardAt = -Infinity;
     if (frame.kind === "credit") this.#credit.grant(frame.creditItems, frame.creditBytes);
     else if (frame.kind === "cancel") this.abort(new ConnectError("The call was canceled by its caller", Code.Canceled));
     else if (frame.kind === "probe") this.#server.publishAnswer(this.frame, this.#header("heartbeat", 0, "running"), EMPTY);
@@ -120,10 +125,20 @@ export class RunningCall implements CallInfo {
     const answerSubject = frame.kind === "post" ? undefined : this.#server.answerSubject(frame);
     const header = this.#header("heartbeat", 0, "running");
     this.#beat = this.#server.beats.start({ answerSubject, header, progressSubject: this.delivery.progressSubject }, () => {
-      this.abort(new ConnectError("The caller is gone", Code.Canceled));
+      this.#onUnheard();
     });
     const { deadlineAt } = this.delivery;
     if (deadlineAt !== Infinity) this.#armDeadline(deadlineAt);
+  }
+
+  /** A heartbeat found no listener. */
+  #onUnheard(): void {
+    const now = performance.now();
+    // Somebody heard the beats in between.
+    if (now - this.#unheardAt > 2.5 * BEAT_INTERVAL_MS) this.#unheardSince = now;
+    this.#unheardAt = now;
+    if (now - this.#unheardSince < CALLER_GONE_MS - BEAT_INTERVAL_MS / 2) return;
+    this.abort(new ConnectError("The caller is gone", Code.Canceled));
   }
 
   #armDeadline(deadlineAt: number): void {
@@ -165,7 +180,12 @@ export class RunningCall implements CallInfo {
         const payload = this.#encode(spec.method.output, result.value);
         const credit = this.#credit.wait();
         if (credit !== undefined) await this.#interruptible(credit);
-        this.#send("item", ++this.#sent, payload, this.#sent === 1 ? encodeMetadata(this.#context.sentHeader) : "");
+        this.#server.publishAnswer(
+          this.frame,
+          this.#header("item", ++this.#sent),
+          payload,
+          this.#sent === 1 ? encodeMetadata(this.#context.sentHeader) : "",
+        );
         this.#credit.sent(payload.length);
       }
       const header = this.#sent === 0 ? this.#context.sentHeader : undefined;
@@ -212,16 +232,12 @@ export class RunningCall implements CallInfo {
   #answer(kind: Extract<AnswerFrameKind, "response" | "error" | "end">, payload: Uint8Array, metadata: string): void {
     if (this.#answered) return;
     if (this.frame.kind !== "post") {
-      const sent = this.#send(kind, kind === "end" ? this.#sent + 1 : this.#sent, payload, metadata);
-      this.#server.finals.keep(this.key, { ...sent, base: this.frame.base });
+      const header = this.#header(kind, kind === "end" ? this.#sent + 1 : this.#sent);
+      this.#server.publishFinal(this.key, this.frame, header, payload, metadata);
     }
     // Only now: what does not fit the broker is thrown, and answered by an error that does.
     this.#answered = true;
     if (!this.frame.once && this.#sent === 0) this.#acknowledge();
-  }
-
-  #send(kind: AnswerFrameKind, seq: number, payload: Uint8Array, metadata: string) {
-    return this.#server.publishAnswer(this.frame, this.#header(kind, seq), payload, metadata);
   }
 
   #header(kind: AnswerFrameKind, seq: number, word?: string): string {
