@@ -205,7 +205,7 @@ const reconnects: Behaviour = {
   feature: "reconnect",
   async run(client, { cut }) {
     const what = key();
-    const call = client.operator("pause").infer({ ms: Int32Array.of(400), x: Int32Array.of(7) }, { parameters: { what } });
+    const call = client.operator("pause").infer({ ms: Int32Array.of(1_500), x: Int32Array.of(7) }, { parameters: { what } });
     call.catch(() => {});
     await until("the operator runs", async () => await noted(client, `${what} started`) === 1);
     await cut();
