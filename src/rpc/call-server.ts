@@ -175,7 +175,8 @@ export class CallServer {
 
   #refuse(frame: CallerFrame, key: string, delivery: Delivery, methods: Methods): boolean {
     if (this.#running.get(key)?.frame.base === frame.base) return true;
-    const final = this.finals.get(key);
+    // A first delivery was never answered before; looking that up would cost more than all other checks.
+    const final = delivery.attempt > 1 || frame.base > 0 ? this.finals.get(key) : undefined;
     if (final?.base === frame.base) {
       this.publishAnswer(frame, final.header, final.payload, final.metadata);
       delivery.acknowledge();
