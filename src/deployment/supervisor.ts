@@ -85,9 +85,10 @@ export class Supervisor implements Deployment {
       this.#state = "running";
       this.#emit({ type: "started", deployment: this.status() });
     } catch (error) {
-      const { signal } = this.#starting;
-      await this.stop({ drainMs: signal.aborted ? undefined : 0 });
-      throw signal.aborted ? signal.reason : error;
+      // Read before stopping, which aborts too.
+      const { aborted, reason } = this.#starting.signal;
+      await this.stop(aborted ? {} : { drainMs: 0 });
+      throw aborted ? reason : error;
     } finally {
       clearTimeout(late);
       asked?.removeEventListener("abort", abort);
