@@ -14,7 +14,12 @@ nc.subscribe("floor.own", {
 const jsm = await nc.jetstreamManager();
 for (const storage of ["memory", "file"] as const) {
   const name = `FLOOR_${storage}`;
-  await jsm.streams.add({ name, subjects: [`floor.queue.${storage}`], retention: "workqueue" as never, storage: storage as never });
+  await jsm.streams.add({
+    name,
+    subjects: [`floor.queue.${storage}`],
+    retention: "workqueue" as never,
+    storage: storage as never,
+  });
   await jsm.consumers.add(name, {
     durable_name: "workers",
     ack_policy: "explicit" as never,

@@ -5,7 +5,10 @@ export interface Load {
   readonly payloadBytes: number;
   /** Calls that are open at once. */
   readonly inflight: number;
-  readonly seconds: number;
+  /** How long, after a tenth of that as a warm-up. */
+  readonly seconds?: number;
+  /** How many calls instead, after 100 as a warm-up. */
+  readonly calls?: number;
 }
 
 /** What came of it. */
@@ -15,30 +18,36 @@ export interface Measured {
   readonly p99Us: number;
 }
 
-/** Keeps `inflight` calls open for some seconds, after a tenth of that as a warm-up. */
-export async function measure(load: Load, call: () => Promise<unknown>): Promise<Measured> {
-  await drive(load.inflight, load.seconds / 10, call);
-  const { latencies, seconds } = await drive(load.inflight, load.seconds, call);
+/** Keeps `inflight` calls open until the load is done. */
+export async function measure({ inflight, seconds = 2, calls }: Load, call: () => Promise<unknown>): Promise<Measured> {
+  await drive(inflight, calls === undefined ? untilTime(seconds / 10) : untilCount(100), call);
+  const started = performance.now();
+  const latencies = await drive(inflight, calls === undefined ? untilTime(seconds) : untilCount(calls), call);
+  const elapsed = (performance.now() - started) / 1000;
   latencies.sort((a, b) => a - b);
   const at = (part: number) => 1000 * (latencies[Math.floor(part * (latencies.length - 1))] ?? NaN);
-  return { perSecond: latencies.length / seconds, p50Us: at(0.5), p99Us: at(0.99) };
+  return { perSecond: latencies.length / elapsed, p50Us: at(0.5), p99Us: at(0.99) };
 }
 
-async function drive(
-  inflight: number,
-  seconds: number,
-  call: () => Promise<unknown>,
-): Promise<{ latencies: number[]; seconds: number }> {
+function untilTime(seconds: number): (now: number) => boolean {
+  const end = performance.now() + seconds * 1000;
+  return (now) => now < end;
+}
+
+function untilCount(count: number): () => boolean {
+  let started = 0;
+  return () => started++ < count;
+}
+
+async function drive(inflight: number, more: (now: number) => boolean, call: () => Promise<unknown>): Promise<number[]> {
   const latencies: number[] = [];
-  const started = performance.now();
-  const until = started + seconds * 1000;
   await Promise.all(Array.from({ length: inflight }, async () => {
-    for (let now = performance.now(); now < until;) {
+    for (let now = performance.now(); more(now);) {
       await call();
       const end = performance.now();
       latencies.push(end - now);
       now = end;
     }
   }));
-  return { latencies, seconds: (performance.now() - started) / 1000 };
+  return latencies;
 }

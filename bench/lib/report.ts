@@ -40,7 +40,9 @@ export function makeCase(name: string, value: number, unit: string, floor?: numb
 /** Which machine a report is from. */
 export function machine(): string {
   const list = cpus();
-  return `${list.length} x ${list[0]?.model.trim() ?? "unknown CPU"}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform}`;
+  return `${list.length} x ${list[0]?.model.trim() ?? "unknown CPU"}, ${
+    Math.round(totalmem() / 2 ** 30)
+  } GiB, ${process.platform}`;
 }
 
 /** Prints a report as a table. */
@@ -57,7 +59,9 @@ export function printReport({ suite, machine, cases }: Report): void {
   const table = [["case", "measured", "floor", "ratio", "required", ""], ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   for (const row of table) {
-    console.log(row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  "));
+    console.log(
+      row.map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)).join("  "),
+    );
   }
 }
 
