@@ -1,5 +1,5 @@
 import { globSync } from "node:fs";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Ended, runCommand } from "./run-command.ts";
 import { slimNats } from "./slim-nats.ts";
@@ -10,6 +10,9 @@ const leftOver = [
   /((?:from|import)\s*\(?")(\.{1,2}\/[^"\n]+)\.ts(?=")/g,
   /(new URL\(")(\.{1,2}\/[^"\n]+)\.ts(?=", import\.meta\.url\))/g,
 ];
+
+/** What `waybill init` copies, as it is. */
+const template = "src/cli/init/template";
 
 /**
  * Makes what is published of the sources: JavaScript and declarations, the part of `nats.ws` that bundles for browsers get (`browser`
@@ -30,5 +33,6 @@ export async function emit(folder: string = "dist"): Promise<Ended> {
   await writeFile(join(folder, "browser/nats-ws.js"), await slimNats());
   await writeFile(join(folder, "waybill.js"), (await webBundle("mod.ts")).code);
   await writeFile(join(folder, "waybill.d.ts"), `export * from "./mod.js";\n`);
+  await cp(template, join(folder, template), { recursive: true });
   return compiled;
 }

@@ -5,6 +5,7 @@ import { version } from "./version.ts";
 export const waybill: CommandDef = defineCommand({
   meta: { name: "waybill", version, description: "Call operators on GPU nodes from any JavaScript runtime" },
   subCommands: {
+    init: () => import("./init.ts").then(({ init }) => init),
     up: () => import("./up.ts").then(({ up }) => up),
     ps: () => import("./ps.ts").then(({ ps }) => ps),
     down: () => import("./down.ts").then(({ down }) => down),
