@@ -1,0 +1,112 @@
+// Real worker and client processes: once is enough, and what the test itself runs on makes no difference.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { Code } from "@connectrpc/connect";
+import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
+import { Subjects } from "../../src/rpc/subjects.ts";
+import { until } from "../support/program.ts";
+import { failure } from "../support/waiting.ts";
+import { Troubled } from "./troubled.ts";
+
+let world: Troubled;
+beforeAll(async () => {
+  world = await Troubled.start();
+});
+afterEach(() => world.clear());
+afterAll(() => world.stop());
+
+async function stored(client: Awaited<ReturnType<Troubled["client"]>>, operator: string): Promise<number> {
+  const stream = new Subjects(client.namespace).queueStream(operator);
+  return (await callApi<{ state: { messages: number } }>(client.bus, `STREAM.INFO.${stream}`)).state.messages;
+}
+
+describe("a client", () => {
+  test("whose process is killed while its request runs ends the request within seconds", async () => {
+    const worker = await world.worker();
+    const client = world.program("test/fixtures/lonely-client.ts", [world.broker.tcpUrl, world.namespace, "hang"]);
+    await worker.waitFor(/@hanging/);
+    await client.kill("SIGKILL");
+    const killed = performance.now();
+    await worker.waitFor(/@aborted .*The caller is gone/, 6_000);
+    expect(performance.now() - killed).toBeLessThan(6_000);
+    // The slot is free again, and the request is not run once more.
+    const other = await world.client();
+    await until("nothing is stored", async () => await stored(other, "hang") === 0);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(worker.count(/@hanging/)).toBe(1);
+  });
+});
+
+describe("an abort", () => {
+  test("before a worker takes the request deletes it", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    const [first, second] = [new AbortController(), new AbortController()];
+    const running = failure(client.operator("hang").infer({}, { signal: first.signal }));
+    await worker.waitFor(/@hanging/);
+    const queued = failure(client.operator("hang").infer({}, { signal: second.signal }));
+    await until("both are stored", async () => await stored(client, "hang") === 2);
+    second.abort();
+    expect((await queued).code).toBe(Code.Canceled);
+    await until("one is deleted", async () => await stored(client, "hang") === 1);
+    first.abort();
+    expect((await running).code).toBe(Code.Canceled);
+    await worker.waitFor(/@aborted/);
+    await until("none is left", async () => await stored(client, "hang") === 0);
+    expect(worker.count(/@hanging/)).toBe(1);
+  });
+
+  test("while the request runs fires its signal, whatever way it came", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    for (const options of [{}, { mode: "direct" }, { mode: "at-most-once" }, { instance: worker.instance }] as const) {
+      const before = worker.count(/@aborted/);
+      const stop = new AbortController();
+      const answer = failure(client.operator("hang", options).infer({}, { signal: stop.signal }));
+      await until("it runs", () => worker.count(/@hanging/) === before + 1);
+      stop.abort();
+      expect((await answer).code).toBe(Code.Canceled);
+      await until("it is aborted", () => worker.count(/@aborted .*canceled by its caller/) === before + 1);
+    }
+  });
+
+  test("in the middle of a stream ends it on both sides", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    const stop = new AbortController();
+    const pieces = client.operator("pieces").stream({}, { signal: stop.signal, parameters: { count: 5, hangAfter: 1 } });
+    await pieces.next();
+    await worker.waitFor(/@piece 1/);
+    stop.abort();
+    const rest = async () => {
+      for await (const _ of pieces);
+    };
+    expect((await failure(rest())).code).toBe(Code.Canceled);
+    await worker.waitFor(/@aborted .*canceled by its caller/);
+  });
+
+  test("by leaving the loop of a stream ends it on the far side", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    for await (const _ of client.operator("pieces").stream({}, { parameters: { count: 5, hangAfter: 0 } })) break;
+    await worker.waitFor(/@aborted .*canceled by its caller/);
+  });
+
+  test("of a request reaches what that calls", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    const stop = new AbortController();
+    const answer = failure(client.operator("parent").infer({}, { signal: stop.signal }));
+    await worker.waitFor(/@hanging/);
+    stop.abort();
+    expect((await answer).code).toBe(Code.Canceled);
+    await worker.waitFor(/@aborted .*canceled by its caller/);
+  });
+
+  test("by its deadline reaches what that calls", async () => {
+    const worker = await world.worker();
+    const client = await world.client();
+    const error = await failure(client.operator("parent").infer({}, { timeoutMs: 1_500 }));
+    expect(error.code).toBe(Code.DeadlineExceeded);
+    await worker.waitFor(/@aborted/);
+  });
+});
