@@ -26,6 +26,10 @@ function command(name: string, file: string, ...args: string[]): CheckStep {
 interface Manifest {
   readonly version: string;
   readonly exports?: Readonly<Record<string, unknown>>;
+  /** Of package.json. */
+  readonly dependencies?: Readonly<Record<string, string>>;
+  /** Of deno.json. */
+  readonly imports?: Readonly<Record<string, string>>;
 }
 
 async function manifest(path: string): Promise<Manifest> {
@@ -41,7 +45,10 @@ async function manifestsAgree(): Promise<Pick<Ended, "code" | "output">> {
   const [npm, deno] = await Promise.all([manifest("package.json"), manifest("deno.json")]);
   const names = ({ exports = {} }: Manifest) =>
     Object.keys(exports).filter((name) => name !== "./package.json").sort().join(" ");
+  const specifiers = Object.entries(npm.dependencies ?? {}).map(([name, version]) => [name, `npm:${name}@${version}`] as const);
   const faults = [
+    ...specifiers.filter(([name, wanted]) => deno.imports?.[name] !== wanted)
+      .map(([name, wanted]) => `dependencies: package.json wants "${wanted}", deno.json has "${deno.imports?.[name]}"`),
     ...npm.version === deno.version ? [] : [`version: package.json has "${npm.version}", deno.json has "${deno.version}"`],
     ...npm.version === own ? [] : [`version: package.json has "${npm.version}", src/cli/version.ts has "${own}"`],
     ...names(npm) === names(deno) ? [] : [`exports: package.json has "${names(npm)}", deno.json has "${names(deno)}"`],
@@ -76,6 +83,7 @@ export const checkSteps: readonly CheckStep[] = [
   command("format (deno fmt)", "deno", "fmt", "--check"),
   command("lint (deno lint)", "deno", "lint"),
   command("types (tsc)", "tsc"),
+  command("types without inference (deno publish)", "deno", "publish", "--dry-run", "--allow-dirty", "--no-check", "--quiet"),
   command("protocol style (buf lint)", "buf", "lint"),
   command("protocol compatibility (buf breaking)", "buf", "breaking", "--against", baseline),
   { name: "generated code is current (npm run gen)", run: generatedAgrees },

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
 import { slimNats } from "./slim-nats.ts";
@@ -22,12 +23,15 @@ export interface WebBundle {
   readonly imports: readonly string[];
 }
 
-/** `browser` in package.json names the built copy of this, which need not be there when bundling from source. */
-const ownNats: Plugin = {
-  name: "nats.ws",
+/** Does from source what `browser` in package.json has bundlers do with dist/, which need not be there. */
+const browserFiles: Plugin = {
+  name: "browser",
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^nats\.ws$/ }, () => ({ path: "nats.ws", namespace: "slim" }));
     onLoad({ filter: /.*/, namespace: "slim" }, async () => ({ contents: await slimNats(), loader: "js" }));
+    onResolve({ filter: /\/serve-tensors\.ts$/ }, ({ path, resolveDir }) => ({
+      path: join(resolveDir, path.replace(/\.ts$/, "-browser.ts")),
+    }));
   },
 };
 
@@ -48,7 +52,7 @@ export async function webBundle(entry: string, options: WebBundleOptions = {}): 
     target: "es2022",
     conditions: runtime === "workerd" ? ["workerd", "worker", "browser"] : ["browser"],
     external: runtime === "workerd" ? ["cloudflare:*"] : [],
-    plugins: [ownNats],
+    plugins: [browserFiles],
     write: false,
     metafile: true,
     logLevel: "silent",
