@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -23,15 +24,27 @@ export interface WebBundle {
   readonly imports: readonly string[];
 }
 
+/** Source files and what stands in for them, as `browser` in package.json says of what is built of them. */
+async function standIns(): Promise<Map<string, string>> {
+  const { browser } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+    browser: Record<string, string | false>;
+  };
+  const source = (built: string) => join(root, built.replace(/^\.\/dist\/(.*)\.js$/, "$1.ts"));
+  const files = Object.entries(browser).filter(([path]) => path.startsWith("./"));
+  return new Map(files.map(([path, other]) => [source(path), source(String(other))]));
+}
+
 /** Does from source what `browser` in package.json has bundlers do with dist/, which need not be there. */
 const browserFiles: Plugin = {
   name: "browser",
-  setup({ onResolve, onLoad }) {
+  async setup({ onResolve, onLoad }) {
+    const others = await standIns();
     onResolve({ filter: /^nats\.ws$/ }, () => ({ path: "nats.ws", namespace: "slim" }));
     onLoad({ filter: /.*/, namespace: "slim" }, async () => ({ contents: await slimNats(), loader: "js" }));
-    onResolve({ filter: /\/serve-tensors\.ts$/ }, ({ path, resolveDir }) => ({
-      path: join(resolveDir, path.replace(/\.ts$/, "-browser.ts")),
-    }));
+    onResolve({ filter: /\.ts$/ }, ({ path, resolveDir }) => {
+      const other = others.get(join(resolveDir, path));
+      return other === undefined ? undefined : { path: other };
+    });
   },
 };
 
