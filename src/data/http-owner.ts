@@ -1,3 +1,4 @@
+import { isTensorUrl } from "./tensor-url.ts";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
@@ -47,7 +48,7 @@ export class HttpOwner {
     signal: AbortSignal | undefined,
   ): Promise<string> {
     const way = httpWay(waybill);
-    if (way === undefined || this.#allowUrl?.(new URL(way.url)) === false) {
+    if (way === undefined || !isTensorUrl(way.url, waybill) || this.#allowUrl?.(new URL(way.url)) === false) {
       throw new ConnectError(`Cannot ${action}: its owner cannot be reached from here`, Code.Unavailable);
     }
     const headers: Record<string, string> = { authorization: bearer(waybill.capability), accept: "text/plain" };

@@ -3,6 +3,7 @@ import { capabilityDenied } from "../waybill/capability.ts";
 import { errorFromHttp } from "./http-error.ts";
 import { fetchGet, type HttpGet } from "./http-get.ts";
 import { nodeGet } from "./http-get-node.ts";
+import { isTensorUrl } from "./tensor-url.ts";
 import type { WayHandler } from "./way-handler.ts";
 import type { HttpWay } from "../waybill/way.ts";
 
@@ -31,7 +32,10 @@ export function httpHandler(options: HttpHandlerOptions = {}): WayHandler<HttpWa
   };
   return {
     kind: "http",
-    refusal: ({ url }) => (allowUrl === undefined || allowUrl(new URL(url)) ? undefined : "its URL is not allowed here"),
+    refusal({ url }, waybill) {
+      if (!isTensorUrl(url, waybill)) return "its URL is not that of the tensor";
+      return allowUrl === undefined || allowUrl(new URL(url)) ? undefined : "its URL is not allowed here";
+    },
     async read({ waybill, way, offset, length, signal }) {
       client ??= open();
       const part = length < waybill.byteSize;

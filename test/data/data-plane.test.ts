@@ -1,3 +1,4 @@
+import { base64Encode } from "@bufbuild/protobuf/wire";
 import { afterEach, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
@@ -8,6 +9,7 @@ import { Caller } from "../../src/rpc/caller.ts";
 import type { Way } from "../../src/waybill/mod.ts";
 import { badWaybills, busNode, busPlane, bytesTensor, Cleanup, failure, namespace, pattern, until } from "./support.ts";
 
+const base64Path = (reference: Uint8Array) => `/${base64Encode(reference, "url")}`;
 const deadHttp: Way = { kind: "http", url: "http://127.0.0.1:9/v1/tensors" };
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -71,9 +73,33 @@ describe("DataPlane", () => {
     const alone = new DataPlane();
     expect((await failure(alone.fetch(waybill.with({ ways: [] })))).message).toContain("it names no way that may be used");
     const careful = new DataPlane({ allowUrl: ({ hostname }) => hostname !== "127.0.0.1" });
-    const refused = await failure(careful.fetch(waybill.with({ ways: [deadHttp] })));
+    const own: Way = { kind: "http", url: `${deadHttp.url}${base64Path(waybill.reference)}` };
+    const refused = await failure(careful.fetch(waybill.with({ ways: [own] })));
     expect(refused.message).toContain("http: its URL is not allowed here");
-    expect(await failure(careful.share(waybill.with({ ways: [deadHttp] })))).toMatchObject({ code: Code.Unavailable });
+    expect(await failure(careful.share(waybill.with({ ways: [own] })))).toMatchObject({ code: Code.Unavailable });
+  });
+
+  test("asks no URL but the tensor's own, whatever a descriptor says", async () => {
+    const { serveHttp } = await import("../../src/data/server.ts");
+    let asked = 0;
+    const server = cleanup.add(await serveHttp({ fetch: () => (asked++, new Response("secret!!")) }));
+    const waybill = await cleanup.add(new TensorStore({ node: "n" })).put(bytesTensor(8));
+    const other = base64Path(new Uint8Array(16));
+    for (
+      const path of [
+        "/latest/meta-data",
+        "/v1/tensors",
+        `/v1/tensors${other}`,
+        `/v1/tensors${base64Path(waybill.reference)}?x=1`,
+      ]
+    ) {
+      const forged = waybill.with({ ways: [{ kind: "http", url: `${server.url}${path}` }] });
+      const plane = cleanup.add(new DataPlane());
+      for (const work of [plane.fetch(forged), plane.share(forged)]) {
+        expect(await failure(work)).toMatchObject({ code: Code.Unavailable });
+      }
+    }
+    expect(asked).toBe(0);
   });
 
   test("follows no redirection", async () => {
