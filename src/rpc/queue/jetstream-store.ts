@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus, BusMessage } from "../../bus/bus.ts";
 import { type Logger, silentLogger } from "../../bus/logger.ts";
@@ -40,6 +41,7 @@ export class JetStreamStore implements RequestStore {
   readonly #clock: BrokerClock;
   readonly #ackWaitMs: number | undefined;
   readonly #pullers = new Set<Puller>();
+  readonly #priorityPullers = new Set<PriorityPuller>();
   readonly #offStatus: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -52,7 +54,10 @@ export class JetStreamStore implements RequestStore {
     this.#inbox = `${subjects.answers(instance)}pull.`;
     this.#clock = new BrokerClock(bus, subjects.deadLetterStream());
     this.#offStatus = bus.onStatus((status) => {
-      if (status.type === "reconnect") { for (const puller of this.#pullers) puller.reset(); }
+      if (status.type !== "reconnect") return;
+      for (const puller of this.#pullers) puller.reset();
+      // A broker that came back without its queue wakes nobody.
+      for (const puller of this.#priorityPullers) puller.demand();
     });
     this.#timer = setInterval(() => {
       for (const puller of this.#pullers) puller.check();
@@ -74,14 +79,16 @@ export class JetStreamStore implements RequestStore {
         const request = this.#stored(message, stream);
         if (request !== undefined) sink.deliver(request);
       },
-      repair: async () => this.declare(await sink.declare()),
+      repair: () => this.#untilLost(async () => this.declare(await sink.declare())),
     };
     if (declaration.priorities > 1) {
-      return new PriorityPuller(this.#bus, {
+      const puller = new PriorityPuller(this.#bus, {
         ...common,
         wake: this.#subjects.wake(declaration.name, version),
         consumers: prioritiesOf(declaration).map((priority) => consumerName(version, priority)).reverse(),
       });
+      this.#priorityPullers.add(puller);
+      return { demand: () => puller.demand(), stop: () => (this.#priorityPullers.delete(puller), puller.stop()) };
     }
     const puller = new Puller(this.#bus, { ...common, consumer: consumerName(version, 0) });
     this.#pullers.add(puller);
@@ -129,6 +136,19 @@ export class JetStreamStore implements RequestStore {
     clearInterval(this.#timer);
     this.#offStatus();
     await Promise.all([...this.#pullers].map((puller) => puller.stop()));
+  }
+
+  /**
+   * Does something that has to be done over when the connection is lost meanwhile: what was asked of a broker that is gone is not
+   * answered by the one that comes back, and waiting for it in vain would keep the worker from its queue for seconds.
+   */
+  #untilLost(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const off = this.#bus.onStatus(({ type }) => {
+        if (type === "disconnect") reject(new ConnectError("Cannot repair a queue: the connection is lost", Code.Unavailable));
+      });
+      work().finally(off).then(resolve, reject);
+    });
   }
 
   #stored(message: BusMessage, stream: string): StoredRequest | undefined {
