@@ -70,6 +70,7 @@ export interface DeploymentOptions {
 
 /** What {@linkcode defineDeployment} gives. */
 export interface DeploymentDefinition {
+  /** As they were given; they are checked when the deployment is started. */
   readonly options: DeploymentOptions;
 }
 

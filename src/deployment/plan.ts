@@ -96,7 +96,7 @@ export async function planDeployment(
   overrides: DeploymentOverrides = {},
 ): Promise<DeploymentPlan> {
   const file = overrides.file === undefined ? undefined : pathOf(overrides.file, process.cwd());
-  const where = file ?? "(no file)";
+  const where = file ?? `"${definition.options?.name ?? DEFAULT_NAMESPACE}"`;
   checkDeployment(where, definition.options);
   const options = withOverrides(definition.options, overrides);
   checkDeployment(where, options);

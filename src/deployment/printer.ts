@@ -35,7 +35,7 @@ function ending(log: readonly string[]): string {
 }
 
 function endOf({ worker, exit, inARow, restartInMs, log }: Extract<DeploymentEvent, { type: "worker-exited" }>): string {
-  const often = inARow > 1 ? ` for the ${inARow}th time in a row` : "";
+  const often = inARow > 1 ? `, ${inARow} times in a row now` : "";
   const next = restartInMs === undefined ? "it is given up" : `it starts again in ${seconds(restartInMs)}`;
   return `Worker Exited: ${worker.name} ended with ${exitText(exit)}${often}, ${next}; ${
     ending(log)

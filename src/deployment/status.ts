@@ -18,8 +18,11 @@ export type WorkerState = "starting" | "ready" | "lost" | "restarting" | "failed
 export interface WorkerStatus {
   /** Such as `"encoder.0"`. */
   readonly name: string;
+  /** Its file's path. */
   readonly file: string;
+  /** What runs it. */
   readonly runtime: WorkerRuntime;
+  /** What it does now. */
   readonly state: WorkerState;
   /** Its process; `undefined` where none runs. */
   readonly pid: number | undefined;
@@ -31,6 +34,7 @@ export interface WorkerStatus {
   readonly lastExit: ProcessExit | undefined;
   /** Its `/metrics`. */
   readonly metricsUrl: string | undefined;
+  /** Where its output goes. */
   readonly logFile: string;
   /** What it serves, as it says itself once it is ready. */
   readonly operators: readonly string[];
@@ -40,13 +44,19 @@ export interface WorkerStatus {
 
 /** The broker of a running deployment. */
 export interface BrokerStatus {
+  /** What it does now; one that ends unasked is started again. */
   readonly state: "ready" | "restarting" | "stopped";
+  /** Its process; `undefined` where none runs. */
   readonly pid: number | undefined;
+  /** How often it was restarted, ever. */
   readonly restarts: number;
+  /** For TCP clients, such as `nats://127.0.0.1:4222`. */
   readonly tcpUrl: string;
+  /** For websocket clients; `undefined` where it has no websocket. */
   readonly wsUrl: string | undefined;
   /** Its monitoring pages. */
   readonly monitorUrl: string;
+  /** Where its output goes. */
   readonly logFile: string;
 }
 
@@ -55,16 +65,22 @@ export type DeploymentState = "starting" | "running" | "stopping" | "stopped";
 
 /** A deployment and its parts at one moment. */
 export interface DeploymentStatus {
+  /** What `waybill ps` calls it. */
   readonly name: string;
+  /** What it does now. */
   readonly state: DeploymentState;
   /** The supervisor's process. */
   readonly pid: number;
+  /** Its file's path, where it was told. */
   readonly file: string | undefined;
+  /** Its namespace on the bus. */
   readonly namespace: string;
+  /** When it was started, as `Date.now()` tells time. */
   readonly startedAtMs: number;
   /** Where clients connect, TCP before websocket; without credentials. */
   readonly urls: readonly string[];
   /** `undefined` where it is not the deployment's own. */
   readonly broker: BrokerStatus | undefined;
+  /** Its workers, in the order of the file. */
   readonly workers: readonly WorkerStatus[];
 }

@@ -21,7 +21,8 @@ export interface Guard {
   dismiss(): void;
 }
 
-// Signals of the terminal are ignored, because a guard that dies of Ctrl-C guards nothing.
+// Signals of the terminal are ignored, because a guard that dies of Ctrl-C guards nothing. A process that has ended and that nobody
+// collects (state Z), as in containers whose first process is no init, runs no more.
 const script = `trap "" INT TERM HUP QUIT
 set -f
 first="" last="" files="" nl="
@@ -37,12 +38,17 @@ while read -r what value; do
       kept=""; for p in $last; do [ "$p" = "$value" ] || kept="$kept $p"; done; last=$kept ;;
   esac
 done
+runs() {
+  kill -0 "$1" 2>/dev/null || return 1
+  read -r line 2>/dev/null < "/proc/$1/stat" || return 0
+  case \${line##*) } in Z* | X*) return 1 ;; esac
+}
 end() {
   for p; do kill -TERM "$p" 2>/dev/null; done
   left=50
   while [ $left -gt 0 ]; do
     alive=""
-    for p; do kill -0 "$p" 2>/dev/null && alive=1; done
+    for p; do runs "$p" && alive=1; done
     [ -n "$alive" ] || break
     left=$((left - 1)); sleep 0.1
   done
@@ -52,9 +58,6 @@ end $first
 end $last
 IFS=$nl
 [ -z "$files" ] || rm -rf -- $files`;
-
-/** A guard that ends sooner than this was not killed, it cannot run. */
-const leastLifeMs = 1_000;
 
 class ShellGuard implements Guard {
   readonly #watched = new Map<number, "first" | "last">();
@@ -67,12 +70,12 @@ class ShellGuard implements Guard {
   }
 
   #spawn(): ChildProcess {
-    const startedAt = performance.now();
     const child = spawn("/bin/sh", ["-c", script, "waybill-guard"], { stdio: ["pipe", "ignore", "ignore"], detached: true });
     child.on("error", () => {});
     child.stdin?.on("error", () => {});
-    child.once("exit", () => {
-      if (!this.#dismissed && performance.now() - startedAt > leastLifeMs) this.#replace();
+    child.once("exit", (_, signal) => {
+      // One that ends by itself cannot run here, nor could the next.
+      if (!this.#dismissed && signal !== null) this.#replace();
     });
     child.unref();
     if (child.stdin !== null && "unref" in child.stdin && typeof child.stdin.unref === "function") child.stdin.unref();

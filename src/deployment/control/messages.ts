@@ -16,9 +16,13 @@ export type ControlAnswer =
 
 /** What stands in the folder for a running deployment. */
 export interface ControlRecord {
+  /** What `waybill ps` calls it. */
   readonly name: string;
+  /** The supervisor's process. */
   readonly pid: number;
+  /** The deployment file's path, where it was told. */
   readonly file: string | undefined;
+  /** When it was started, as `Date.now()` tells time. */
   readonly startedAtMs: number;
 }
 
