@@ -106,5 +106,6 @@ function readBody(
     at += piece.length;
   });
   response.on("end", () => (at === length ? resolve({ status, bytes }) : fail(wrongLength(length, at))));
-  response.on("close", () => fail(wrongLength(length, at)));
+  // An error captures a stack: none is made for what has ended well.
+  response.on("close", () => at === length || fail(wrongLength(length, at)));
 }
