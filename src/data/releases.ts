@@ -1,5 +1,6 @@
 import type { Logger } from "../bus/logger.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
+import { withDeadline } from "./deadline.ts";
 import { type Owner, ownerKey, type Owners } from "./owners.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
@@ -65,7 +66,9 @@ export class Releases {
     while (line.waiting.length > 0) {
       const batch = line.waiting.splice(0, this.#batchSize(line.owner));
       try {
-        await this.#send(line.owner, batch.map(({ waybill }) => waybill), AbortSignal.timeout(ANSWER_MS));
+        await withDeadline("Cannot release tensors", { timeoutMs: ANSWER_MS }, (signal) => {
+          return this.#send(line.owner, batch.map(({ waybill }) => waybill), signal as AbortSignal);
+        });
       } catch (error) {
         this.#logger.debug("Cannot release tensors: their leases will expire", {
           key,
