@@ -7,6 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Broker, launchNatsServer } from "../../src/testing/mod.ts";
 import { codeBlocks, type DocPrograms, entryPoints, writePrograms } from "../support/docs.ts";
+import { layers } from "../support/layers.ts";
 import { type Program, startProgram } from "../support/program.ts";
 
 const pages = ["README.md", ...globSync("docs/*.md").sort()];
@@ -148,6 +149,14 @@ describe("the pages", () => {
     await up.waitFor(/Workers started \.\.\. press Ctrl-C to Exit/, 60_000);
     await up.kill("SIGTERM");
     expect(up.output).toContain("Workers Stopped Exit Code 0");
+  });
+
+  test("give a reason for every dependency, and a row for every layer", async () => {
+    const text = await readFile("ARCHITECTURE.md", "utf8");
+    const { dependencies, devDependencies } = JSON.parse(await readFile("package.json", "utf8"));
+    const names = Object.keys({ ...dependencies, ...devDependencies });
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+    expect(Object.keys(layers).filter((layer) => !text.includes(`\`${layer}\``))).toEqual([]);
   });
 
   test("list every reason that an error can have", async () => {
