@@ -20,6 +20,8 @@ export interface ServeTensorsOptions {
   port?: number;
   /** What readers dial, where that is not what is listened on. */
   advertiseUrl?: string;
+  /** Origins whose pages may read tensors over HTTP, such as `"https://app.example.com"`; others read over the bus. Default: none. */
+  allowedOrigins?: readonly string[];
   /** Most bytes that are kept. Default 1 GiB. */
   budgetBytes?: number;
   /** Default: silent. */

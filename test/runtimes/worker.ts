@@ -98,7 +98,10 @@ const sum = operator({
   execute: ({ inputs: { x } }) => ({ sum: Float64Array.of((x?.data as Uint8Array).reduce((total, byte) => total + byte, 0)) }),
 });
 
+const { ALLOWED_ORIGIN: origin } = process.env;
+
 const worker: WorkerDefinition = defineWorker({
+  tensors: origin === undefined ? undefined : { allowedOrigins: [origin] },
   operators: [echo, count, ticks, wait, pause, noteOperator, noted, fail, breaks, remote, sum],
 });
 export default worker;

@@ -11,9 +11,13 @@ export interface World {
   stop(): Promise<void>;
 }
 
-/** Starts a real broker and a real worker. */
-export async function startWorld(): Promise<World> {
-  const broker = await launchNatsServer();
+/**
+ * Starts a real broker and a real worker.
+ *
+ * @param allowedOrigin the one whose pages may use them; default none
+ */
+export async function startWorld(allowedOrigin?: string): Promise<World> {
+  const broker = await launchNatsServer({ allowedOrigins: allowedOrigin === undefined ? [] : [allowedOrigin] });
   const opened: Relay[] = [];
   let worker: Program | undefined;
   const stop = async () => {
@@ -22,7 +26,9 @@ export async function startWorld(): Promise<World> {
     await broker.stop();
   };
   try {
-    worker = startProgram("test/runtimes/worker.ts", [], { env: { WAYBILL_URL: broker.tcpUrl } });
+    const env: Record<string, string> = { WAYBILL_URL: broker.tcpUrl };
+    if (allowedOrigin !== undefined) env.ALLOWED_ORIGIN = allowedOrigin;
+    worker = startProgram("test/runtimes/worker.ts", [], { env });
     const [tcp, websocket] = [await openRelay(broker.tcpUrl), await openRelay(broker.wsUrl ?? "")];
     opened.push(tcp, websocket);
     await worker.waitFor(/Serving/, 60_000);
