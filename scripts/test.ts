@@ -1,20 +1,26 @@
 /**
  * Runs every test on every runtime.
  *
- *     npm test -- [--runtime bun|deno|node]… [PART OF A FILE NAME]…
+ *     npm test -- [--runtime bun|deno|node]… [--results FILE] [PART OF A FILE NAME]…
+ *
+ * `--results` writes what every test did into a file, as JSON.
  *
  * @module
  */
-import { globSync } from "node:fs";
+import { globSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { locateBroker } from "../src/deployment/broker/locate.ts";
 import { runTests, type RuntimeResult } from "./lib/run-tests.ts";
+import type { RecordedTest } from "./lib/support-table.ts";
 import { runsOn, testRuntimes } from "./lib/test-runtimes.ts";
 
 /** A whole suite on one runtime; what it starts is killed after that. */
 const runtimeTimeoutMs = 600_000;
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { runtime: { type: "string", multiple: true } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { runtime: { type: "string", multiple: true }, results: { type: "string" } },
+});
 const runtimes = testRuntimes.filter(({ name }) => values.runtime?.includes(name) ?? true);
 const files = globSync("test/**/*.test.ts").sort()
   .filter((file) => positionals.length === 0 || positionals.some((part) => file.includes(part)));
@@ -31,6 +37,10 @@ for (const runtime of runtimes) {
 }
 
 const all = done.flatMap(({ runtime, results }) => results.map((result) => ({ runtime, ...result })));
+if (values.results !== undefined) {
+  const recorded: RecordedTest[] = all.map(({ runtime, name, outcome }) => ({ runtime, name, outcome }));
+  writeFileSync(values.results, JSON.stringify(recorded, undefined, 2));
+}
 const count = (outcome: string, runtime?: string) =>
   all.filter((result) => result.outcome === outcome && (runtime ?? result.runtime) === result.runtime).length;
 
