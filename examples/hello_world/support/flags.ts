@@ -5,6 +5,8 @@ export interface Flag<T> {
   /** What follows it, such as `["N"]`; none for a switch. */
   readonly values: readonly string[];
   readonly default: T;
+  /** The default in words. Default: as it is. */
+  readonly shown?: string;
   /** Makes the value of what was typed, or says what was wanted instead. */
   parse(texts: readonly string[]): T;
 }
@@ -89,13 +91,14 @@ export function readFlags<T extends object>(flags: Flags<T>, args: readonly stri
 
 /** The text of `--help`. */
 export function usageOf<T extends object>(program: string, what: string, flags: Flags<T>): string {
-  const rows = Object.entries<Flag<unknown>>(flags).map(([name, { values, help, default: fallback }]) => {
-    const shown = Array.isArray(fallback) ? fallback.join(" ") : String(fallback);
-    return [
-      `  --${[name, ...values].join(" ")}`,
-      values.length === 0 || shown === "" ? help : `${help} (default ${shown})`,
-    ] as const;
-  });
+  const rows = Object.entries<Flag<unknown>>(flags).map(
+    ([name, { values, help, default: fallback, shown = String(fallback) }]) => {
+      return [
+        `  --${[name, ...values].join(" ")}`,
+        values.length === 0 || shown === "" ? help : `${help} (default ${shown})`,
+      ] as const;
+    },
+  );
   const width = Math.max(...rows.map(([left]) => left.length)) + 2;
   return [`Usage: ${program} [FLAGS]`, "", what, "", ...rows.map(([left, right]) => left.padEnd(width) + right)].join("\n");
 }
