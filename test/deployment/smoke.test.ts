@@ -28,7 +28,7 @@ describe("a deployment", () => {
           expect(await (await fetch(metricsUrl ?? "")).text()).toContain("waybill_requests_total");
           expect(operators).toEqual(["double", "who"]);
           const lines = (await readFile(logFile, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
-          expect(lines.map(({ msg, worker }) => [msg, worker])).toContainEqual(["Serving", `double.${index}`]);
+          expect(lines.map(({ msg, worker }) => [msg, worker])).toContainEqual(["Connected to the broker", `double.${index}`]);
         }
 
         expect(await deployment.stop()).toBe(0);

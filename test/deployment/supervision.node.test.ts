@@ -66,7 +66,7 @@ describe("a deployment", () => {
         expect(waits[index]).toBeLessThanOrEqual(full);
       }
       expect(waits[3]).toBe(undefined);
-      for (const { log } of exits) expect(log.join("\n")).toContain('"msg":"Serving"');
+      for (const { log } of exits) expect(log.join("\n")).toContain('"msg":"Connected to the broker"');
       const { y } = await client.operator("double").infer({ x: Float32Array.of(4) });
       expect((await y?.fetch())?.data[0]).toBe(8);
       // 128 + 9: that one worker did not end well is not forgotten.
