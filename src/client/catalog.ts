@@ -1,4 +1,4 @@
-import type { ServedOperator } from "../../gen/waybill/v1/discovery_pb.ts";
+import type { OperatorDeclaration, ServedOperator } from "../../gen/waybill/v1/discovery_pb.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { Route, RouteLookup } from "../rpc/route.ts";
@@ -79,12 +79,26 @@ function specsOf(specs: ServedOperator["inputs"]): TensorSpecs | undefined {
   );
 }
 
+/** Lookups that run, by operator: calls in trouble come in crowds. */
+const running = new WeakMap<Discovery, Map<string, Promise<OperatorDeclaration | undefined>>>();
+
+function declarationOf(discovery: Discovery, operator: string): Promise<OperatorDeclaration | undefined> {
+  const lookups = running.get(discovery) ?? new Map<string, Promise<OperatorDeclaration | undefined>>();
+  running.set(discovery, lookups);
+  let lookup = lookups.get(operator);
+  if (lookup === undefined) {
+    lookup = discovery.declaration(operator, { timeoutMs: LOOKUP_TIMEOUT_MS }).finally(() => lookups.delete(operator));
+    lookups.set(operator, lookup);
+  }
+  return lookup;
+}
+
 /** What discovery says of where a request wants to go. Never rejects. */
 export async function lookUp(discovery: Discovery, route: Route): Promise<RouteLookup> {
   const { operator, version, priority } = route;
   if (operator === "") return { known: undefined };
   try {
-    const declared = await discovery.declaration(operator, { timeoutMs: LOOKUP_TIMEOUT_MS });
+    const declared = await declarationOf(discovery, operator);
     if (declared === undefined) return { known: false, missing: "no such operator is declared" };
     if (version !== undefined && !declared.versions.includes(version)) {
       const versions = declared.versions.map((known) => `"${known}"`).join(", ");

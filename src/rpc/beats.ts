@@ -1,4 +1,5 @@
 import type { Bus } from "../bus/bus.ts";
+import { Absence } from "./absence.ts";
 import { FRAME_HEADER } from "./frame.ts";
 
 /** How often signs of life are sent for a running request. */
@@ -21,7 +22,7 @@ export interface Beat {
  * the first interval cost nothing but their entry.
  */
 export interface Beats {
-  /** Begins; `onCallerGone` is called when nobody listens for the answer any more. Returns a handle. */
+  /** Begins; `onCallerGone` is called when nobody has listened for the answer for some seconds. Returns a handle. */
   start(beat: Beat, onCallerGone: () => void): number;
   /** No more in-progress beats: the request is acknowledged. */
   acknowledged(handle: number): void;
@@ -32,11 +33,19 @@ export interface Beats {
 
 const EMPTY = new Uint8Array(0);
 
+interface Entry {
+  readonly beat: Beat;
+  readonly startedAt: number;
+  readonly onCallerGone: () => void;
+  stored: boolean;
+  absence?: Absence;
+}
+
 /** Beats from the event loop's own timer: enough where operators never block it. */
 export class LoopBeats implements Beats {
   readonly #bus: Bus;
   readonly #goneSubject: string;
-  readonly #entries = new Map<number, { beat: Beat; startedAt: number; stored: boolean; onCallerGone: () => void }>();
+  readonly #entries = new Map<number, Entry>();
   readonly #subscription: { unsubscribe(): void };
   #next = 1;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -48,7 +57,8 @@ export class LoopBeats implements Beats {
     this.#subscription = bus.subscribe(`${goneSubject}*`, (message) => {
       if (message.status !== 503) return;
       const handle = Number(message.subject.slice(goneSubject.length));
-      this.#entries.get(handle)?.onCallerGone();
+      const entry = this.#entries.get(handle);
+      if (entry !== undefined && (entry.absence ??= new Absence()).noticed()) entry.onCallerGone();
     });
   }
 

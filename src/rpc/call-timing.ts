@@ -1,11 +1,15 @@
-/** A stored request is acknowledged within this time, or something is wrong. */
-export const ACK_WAIT_MS = 1_000;
+/** A stored request is acknowledged within this time, or something may be wrong. */
+export const ACK_WAIT_MS = 500;
 /** Running instances send a heartbeat each second; this long without one and the instance is lost. */
 export const LOST_AFTER_MS = 5_000;
 /** An instance's id is never used again: nobody listening there is as good as certain. */
 export const DIRECTED_WAIT_MS = 1_000;
 /** How long other instances may still report a call that one does not know. */
 export const UNKNOWN_GRACE_MS = 1_000;
+/** After an outage the others come back a little later, or earlier: for this long nobody's silence or ignorance is a verdict. */
+export const REJOIN_MS = 4_000;
+/** How often is asked meanwhile. */
+export const REJOIN_PROBE_MS = 1_000;
 /** How the error of a lost call says so. */
 export const SILENT: string = `fell silent for ${LOST_AFTER_MS} ms`;
 /** Calls that wait in a queue are asked for less and less often. */

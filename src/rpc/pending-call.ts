@@ -53,6 +53,7 @@ export abstract class PendingCall {
   #uncertain = false;
   /** Whether there was a connection when it was published; else it waits for one. */
   #wentOut = false;
+  #lookingUp = false;
   /** Published more than once. */
   #repeated = false;
 
@@ -74,7 +75,7 @@ export abstract class PendingCall {
     if (this.#state === "opening") at = Math.min(this.#retryAt, this.#heardAt + timing.ACK_WAIT_MS, this.#giveUpAt);
     else if (this.#state === "running") at = Math.min(this.#probeAt, this.#heardAt + timing.LOST_AFTER_MS);
     else at = this.#probeAt;
-    return Math.min(at, this.#unknownAt + timing.UNKNOWN_GRACE_MS, this.deadlineAt);
+    return Math.min(at, this.#verdictAt, this.deadlineAt);
   }
 
   get done(): boolean {
@@ -88,7 +89,9 @@ export abstract class PendingCall {
       [FRAME_HEADER]: this.#frame(request.kind, request.method, request.creditItems, request.creditBytes),
     };
     if (request.metadata !== "") headers[META_HEADER] = request.metadata;
-    if (request.idempotencyKey !== undefined) headers["Nats-Msg-Id"] = `${caller.id}.${request.idempotencyKey}`;
+    // Published again, it might be stored twice.
+    const key = request.idempotencyKey ?? (this.#repeated && route.stored ? this.id : undefined);
+    if (key !== undefined) headers["Nats-Msg-Id"] = `${caller.id}.${key}`;
     this.#retryAt = Infinity;
     this.#uncertain = false;
     this.#wentOut = caller.bus.connected;
@@ -114,7 +117,7 @@ export abstract class PendingCall {
   onWake(now: number): void {
     if (now >= this.deadlineAt) this.expire(true);
     else if (!this.caller.bus.connected) return;
-    else if (now >= this.#unknownAt + timing.UNKNOWN_GRACE_MS) this.#outcomeUnknown();
+    else if (now >= this.#verdictAt) this.#outcomeUnknown();
     else if (this.#state === "opening") this.#wakeOpening(now);
     else if (this.#state === "running" && now >= this.#heardAt + timing.LOST_AFTER_MS) this.#lost(now, timing.SILENT);
     else if (now >= this.#probeAt) this.#probe(now);
@@ -169,6 +172,11 @@ export abstract class PendingCall {
     return this.route.directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, timing.DIRECTED_WAIT_MS);
   }
 
+  /** When nobody knowing the call is taken for the truth. */
+  get #verdictAt(): number {
+    return Math.max(this.#unknownAt + timing.UNKNOWN_GRACE_MS, this.#reconnectedAt + timing.REJOIN_MS);
+  }
+
   #finish(): void {
     this.#state = "done";
     this.caller.forget(this);
@@ -194,14 +202,16 @@ export abstract class PendingCall {
   }
 
   #onStatus({ word, instance }: AnswerFrame, now: number): void {
-    if (word === "queued") this.#unknownAt = Infinity;
-    else if (word !== "unknown") return;
+    if (word === "queued") {
+      this.#unknownAt = Infinity;
+      this.#probeAt = now + this.#probeDelayMs;
+    } else if (word !== "unknown") return;
     else if (this.#state === "running") {
       // Of all that were asked, only the one that has the call must know it.
       if (instance === this.instance) this.#lost(now, "knows nothing of it any more");
     } else if (this.#unknownAt === Infinity) {
       this.#unknownAt = now;
-      this.caller.wakeBy(now + timing.UNKNOWN_GRACE_MS);
+      this.caller.wakeBy(this.#verdictAt);
     }
   }
 
@@ -268,7 +278,7 @@ export abstract class PendingCall {
       // Silence after a lost connection may hide that it was taken: only what may run twice is sent again.
       if (this.#uncertain && this.request.idempotent) this.#reopen();
       else if (this.#uncertain) this.#probe(now);
-      else if (this.route.stored) void this.#reopenOnceDeclared();
+      else if (this.route.stored) void this.#onNoAcknowledgement();
     }
   }
 
@@ -282,21 +292,22 @@ export abstract class PendingCall {
   }
 
   /** A stranger who listens to everything hides "no responders": only discovery can tell that there was no queue yet. */
-  async #reopenOnceDeclared(): Promise<void> {
-    if (this.#nobody) return;
-    while (this.#state === "opening") {
-      const { known } = await this.caller.lookUp(this.route);
-      if (this.#state !== "opening" || (known !== false && !this.#nobody)) return;
-      if (known !== false) return this.#reopen();
-      this.#nobody = true;
-      await new Promise((resolve) => setTimeout(resolve, timing.MAX_RETRY_MS));
-    }
+  async #onNoAcknowledgement(): Promise<void> {
+    if (this.#lookingUp) return;
+    this.#lookingUp = true;
+    const { known } = await this.caller.lookUp(this.route);
+    this.#lookingUp = false;
+    if (this.#state !== "opening" || this.#retryAt !== Infinity) return;
+    if (known === false) this.#nobody = true;
+    else if (this.#nobody) this.#reopen();
   }
 
   /** Nobody looks after the stored request; where its queue is gone too, it is lost. */
   async #checkQueue(): Promise<void> {
     const { known } = await this.caller.lookUp(this.route);
-    if (known === false && this.#state === "stored") this.#outcomeUnknown();
+    // Declarations are written again by those who come back.
+    const patient = this.caller.now() < this.#reconnectedAt + timing.REJOIN_MS;
+    if (known === false && this.#state === "stored" && !patient) this.#outcomeUnknown();
   }
 
   async #giveUp(): Promise<void> {
@@ -313,7 +324,8 @@ export abstract class PendingCall {
   #probe(now: number): void {
     // A running call is asked for again before it counts as lost.
     if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, timing.MAX_PROBE_DELAY_MS);
-    this.#probeAt = now + this.#probeDelayMs;
+    const rejoining = now < this.#reconnectedAt + timing.REJOIN_MS;
+    this.#probeAt = now + (rejoining ? timing.REJOIN_PROBE_MS : this.#probeDelayMs);
     this.#send("probe");
   }
 

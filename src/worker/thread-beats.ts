@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import type { Bus } from "../bus/bus.ts";
 import type { Logger } from "../bus/logger.ts";
 import { type BusOptions, refresh } from "../bus/options.ts";
+import { Absence } from "../rpc/absence.ts";
 import { type Beat, type Beats, LoopBeats } from "../rpc/beats.ts";
 import type { BeatThreadData } from "./beat-thread.ts";
 import { BeatTable } from "./beat-table.ts";
@@ -27,7 +28,7 @@ export class ThreadBeats implements Beats {
   readonly #table: BeatTable = new BeatTable(MAX_ENTRIES);
   readonly #thread: Worker;
   readonly #loop: LoopBeats;
-  readonly #gone = new Map<number, () => void>();
+  readonly #gone = new Map<number, { readonly onCallerGone: () => void; absence?: Absence }>();
   readonly #ticker: ReturnType<typeof setInterval>;
 
   private constructor(options: ThreadBeatsOptions) {
@@ -46,7 +47,8 @@ export class ThreadBeats implements Beats {
     this.#ticker = setInterval(() => this.#table.tick(), TICK_MS);
     this.#ticker.unref();
     this.#thread.on("message", ({ gone }: { gone?: number }) => {
-      if (gone !== undefined) this.#gone.get(gone)?.();
+      const entry = gone === undefined ? undefined : this.#gone.get(gone);
+      if (entry !== undefined && (entry.absence ??= new Absence()).noticed()) entry.onCallerGone();
     });
   }
 
@@ -74,7 +76,7 @@ export class ThreadBeats implements Beats {
     const handle = this.#table.add(beat);
     // Negative handles are the loop's.
     if (handle === undefined) return -this.#loop.start(beat, onCallerGone);
-    this.#gone.set(handle, onCallerGone);
+    this.#gone.set(handle, { onCallerGone });
     return handle;
   }
 
