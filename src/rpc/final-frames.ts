@@ -9,59 +9,91 @@ export interface FinalFrame {
   readonly base: number;
 }
 
-/** Larger ones are kept as they are: copying them would cost more than the objects. */
-const COPIED_BYTES = 4_096;
-const RECORD_HEAD_BYTES = 12;
+/** `base`, then the lengths of the key, the header, the metadata and the payload. */
+const RECORD_HEAD_BYTES = 20;
+/** One slot in the index for so many bytes: records are larger, so that half of it stays empty. */
+const BYTES_PER_SLOT = 64;
+const MAX_CODE = 127;
 
+const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Frames of some time, in one block of memory: thousands of small objects that live for half a minute burden the collector. */
+/**
+ * Frames of some time, in one block of memory with an index of its own (open addressing, FNV-1a). Objects and strings that
+ * live for half a minute would be moved about by the garbage collector again and again, at a fifth of the cost of a small call.
+ */
 class Generation {
-  readonly #frames = new Map<string, number | FinalFrame>();
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  /** Where records begin, plus one; 0 is empty. */
+  readonly #slots: Int32Array;
   #used = 0;
-  #largeBytes = 0;
 
   constructor(capacityBytes: number) {
     this.#bytes = new Uint8Array(capacityBytes);
     this.#view = new DataView(this.#bytes.buffer);
+    this.#slots = new Int32Array(Math.max(64, 2 ** Math.ceil(Math.log2(capacityBytes / BYTES_PER_SLOT))));
   }
 
   /** Keeps a frame; `false` when it is full. */
-  keep(key: string, frame: FinalFrame): boolean {
-    const { header, metadata, payload, base } = frame;
-    const large = payload.length > COPIED_BYTES || metadata.length > 0;
-    const size = RECORD_HEAD_BYTES + header.length + payload.length;
-    if (this.#used + this.#largeBytes + size + metadata.length > this.#bytes.length) return false;
-    if (large) {
-      this.#largeBytes += size + metadata.length;
-      this.#frames.set(key, frame);
-      return true;
-    }
-    let at = this.#used;
-    this.#frames.set(key, at);
-    this.#view.setUint32(at, base);
-    this.#view.setUint32(at + 4, header.length);
-    this.#view.setUint32(at + 8, payload.length);
-    at += RECORD_HEAD_BYTES;
-    for (let i = 0; i < header.length; i++) this.#bytes[at++] = header.charCodeAt(i);
-    this.#bytes.set(payload, at);
-    this.#used = at + payload.length;
+  keep(key: string, { header, metadata, payload, base }: FinalFrame): boolean {
+    // Metadata is the only text of users' own, and may be any.
+    const meta = metadata === "" ? undefined : encoder.encode(metadata);
+    const metaLength = meta?.length ?? 0;
+    const size = RECORD_HEAD_BYTES + key.length + header.length + metaLength + payload.length;
+    if (this.#used + size > this.#bytes.length) return false;
+    const start = this.#used;
+    this.#view.setUint32(start, base);
+    this.#view.setUint32(start + 4, key.length);
+    this.#view.setUint32(start + 8, header.length);
+    this.#view.setUint32(start + 12, metaLength);
+    this.#view.setUint32(start + 16, payload.length);
+    let at = this.#write(start + RECORD_HEAD_BYTES, key);
+    at = this.#write(at, header);
+    if (meta !== undefined) this.#bytes.set(meta, at);
+    this.#bytes.set(payload, at + metaLength);
+    this.#used = start + size;
+    this.#slots[this.#slotOf(key)] = start + 1;
     return true;
   }
 
   get(key: string): FinalFrame | undefined {
-    const found = this.#frames.get(key);
-    if (typeof found !== "number") return found;
-    const header = found + RECORD_HEAD_BYTES;
-    const payload = header + this.#view.getUint32(found + 4);
+    const start = this.#slots[this.#slotOf(key)]! - 1;
+    if (start < 0) return undefined;
+    const length = (index: number) => this.#view.getUint32(start + 4 * index);
+    const header = start + RECORD_HEAD_BYTES + length(1);
+    const metadata = header + length(2);
+    const payload = metadata + length(3);
     return {
-      header: decoder.decode(this.#bytes.subarray(header, payload)),
-      metadata: "",
-      payload: this.#bytes.slice(payload, payload + this.#view.getUint32(found + 8)),
-      base: this.#view.getUint32(found),
+      base: length(0),
+      header: decoder.decode(this.#bytes.subarray(header, metadata)),
+      metadata: decoder.decode(this.#bytes.subarray(metadata, payload)),
+      payload: this.#bytes.slice(payload, payload + length(4)),
     };
+  }
+
+  /** The slot of a key, or the empty one where it belongs. There always is one: records are larger than a slot's share. */
+  #slotOf(key: string): number {
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    const mask = this.#slots.length - 1;
+    let slot = hash & mask;
+    while (this.#slots[slot] !== 0 && !this.#isAt(this.#slots[slot]! - 1, key)) slot = slot + 1 & mask;
+    return slot;
+  }
+
+  #isAt(start: number, key: string): boolean {
+    if (this.#view.getUint32(start + 4) !== key.length) return false;
+    for (let i = 0, at = start + RECORD_HEAD_BYTES; i < key.length; i++) {
+      if (this.#bytes[at++] !== (key.charCodeAt(i) & MAX_CODE)) return false;
+    }
+    return true;
+  }
+
+  /** Writes an id or a header of ours, which are ASCII. */
+  #write(at: number, text: string): number {
+    for (let i = 0; i < text.length; i++) this.#bytes[at++] = text.charCodeAt(i) & MAX_CODE;
+    return at;
   }
 }
 
