@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFile, cp, mkdir, stat, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { nkeys } from "nats";
 import { emit } from "../../scripts/lib/emit.ts";
+import { launchNatsServer } from "../../src/testing/mod.ts";
 import { testUnless } from "../support/skip.ts";
 import { openOutside, type Outside, registryFault, repository } from "./outside.ts";
 import { startWorld, type World } from "./world.ts";
@@ -154,6 +156,7 @@ describe("a clone beside the project", () => {
         `{ "name": "linked", "private": true, "type": "module", "dependencies": { "waybill": "file:../waybill" } }`,
       "linked/main.mjs": client("waybill", world.broker.tcpUrl),
       "deno/deno.json": `{ "imports": { "waybill": "../waybill/mod.ts" } }`,
+      "deno/own-modules.json": `{ "imports": { "waybill": "../waybill/mod.ts" }, "nodeModulesDir": "manual" }`,
       "deno/tcp.ts": client("waybill", world.broker.tcpUrl),
       "deno/websocket.ts": client("waybill", String(world.broker.wsUrl)),
     });
@@ -166,7 +169,14 @@ describe("a clone beside the project", () => {
     expect(await outside.run([join(bin, "bun"), "run", "main.mjs"], "linked")).toContain(answer);
   });
 
-  testUnless(offline, "is used by Deno from source, and needs the network and nothing else", async () => {
+  test("is used by Deno from source, and needs the network and nothing else", async () => {
+    // With the clone's own node_modules: no registry is asked.
+    const deno = [join(bin, "deno"), "run", "--no-prompt", "--allow-net", "--config=own-modules.json"];
+    expect(await outside.run([...deno, "tcp.ts"], "deno")).toContain(answer);
+    expect(await outside.run([...deno, "websocket.ts"], "deno")).toContain(answer);
+  });
+
+  testUnless(offline, "is used by Deno from source, with packages from Deno's own cache", async () => {
     const deno = [join(bin, "deno"), "run", "--no-prompt", "--allow-net"];
     expect(await outside.run([...deno, "tcp.ts"], "deno")).toContain(answer);
     expect(await outside.run([...deno, "websocket.ts"], "deno")).toContain(answer);
@@ -174,9 +184,12 @@ describe("a clone beside the project", () => {
 });
 
 describe("the client as one file", () => {
-  test("needs nothing beside it, on every runtime", async () => {
+  beforeAll(async () => {
     await outside.write({ "alone/main.mjs": client("./waybill.js", String(world.broker.wsUrl)) });
     await copyFile(join(outside.folder, "waybill/dist/waybill.js"), join(outside.folder, "alone/waybill.js"));
+  });
+
+  test("needs nothing beside it, on every runtime", async () => {
     for (
       const command of [[node24], [join(bin, "bun"), "run"], [
         join(bin, "deno"),
@@ -187,6 +200,25 @@ describe("the client as one file", () => {
       ]]
     ) {
       expect(await outside.run([...command, "main.mjs"], "alone")).toContain(answer);
+    }
+  });
+
+  test("still signs the broker's challenge, though it holds a part of the NATS client only", async () => {
+    const user = nkeys.createUser();
+    const seed = new TextDecoder().decode(user.getSeed());
+    const broker = await launchNatsServer({ extra: { authorization: { users: [{ nkey: user.getPublicKey() }] } } });
+    try {
+      await outside.write({
+        "alone/nkey.mjs": `
+import { connect } from "./waybill.js";
+const wb = await connect("${broker.wsUrl}", { nkeySeed: "${seed}" });
+console.log("operators:", (await wb.operators()).length);
+await wb.close();
+`,
+      });
+      expect(await outside.run([node24, "nkey.mjs"], "alone")).toContain("operators: 0");
+    } finally {
+      await broker.stop();
     }
   });
 });
