@@ -73,9 +73,16 @@ class WebSocketDial implements Dial {
   }
 }
 
+/** What is used of a browser's `document`; not every runtime's types know it. */
+interface Page {
+  readonly visibilityState: string;
+  addEventListener(type: string, listener: () => void): void;
+  removeEventListener(type: string, listener: () => void): void;
+}
+
 /** A page in the background may lose its connection without a sign; the next ping is seconds away. */
 function reconnectOnReturn(connection: nats.NatsConnection): void {
-  const { document } = globalThis as { document?: Document };
+  const { document } = globalThis as { document?: Page };
   if (document === undefined) return;
   const onChange = () => {
     if (document.visibilityState !== "visible") return;

@@ -181,6 +181,14 @@ describe("a clone beside the project", () => {
     expect(await outside.run([...deno, "tcp.ts"], "deno")).toContain(answer);
     expect(await outside.run([...deno, "websocket.ts"], "deno")).toContain(answer);
   });
+
+  testUnless(offline, "type-checks in Deno, which knows no DOM", async () => {
+    const imports = ["mod.ts", "src/worker/mod.ts", "src/deployment/mod.ts", "src/testing/mod.ts"].map((path, index) =>
+      `import * as a${index} from "../waybill/${path}";\nconsole.log(a${index});\n`
+    );
+    await outside.write({ "deno/types.ts": imports.join("") });
+    await outside.run([join(bin, "deno"), "check", "types.ts"], "deno");
+  });
 });
 
 describe("the client as one file", () => {
