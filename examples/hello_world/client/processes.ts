@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import type { WorkerRuntime } from "../../../src/deployment/mod.ts";
 import { onLines } from "../support/lines.ts";
 import { commandFor } from "../support/runtime.ts";
 import type { ClientFlags } from "./options.ts";
@@ -14,8 +15,13 @@ class ClientProcess {
   readonly done: Promise<ClientReport>;
   readonly #child: ChildProcess;
 
-  constructor(client: number, flags: ClientFlags, onProgress: (progress: ClientProgress) => void) {
-    const [command, ...args] = commandFor(new URL("./process.ts", import.meta.url));
+  constructor(
+    client: number,
+    flags: ClientFlags,
+    onProgress: (progress: ClientProgress) => void,
+    runtime: WorkerRuntime | undefined,
+  ) {
+    const [command = "", ...args] = commandFor(new URL("./process.ts", import.meta.url), runtime);
     const child = spawn(command, [...args, JSON.stringify({ client, flags })], { stdio: ["pipe", "pipe", "inherit"] });
     this.#child = child;
     const ready = Promise.withResolvers<void>();
@@ -49,17 +55,24 @@ class ClientProcess {
   }
 }
 
+/** How clients in processes of their own are run. */
+export interface ClientProcessOptions {
+  /** Told when the last one is ready. */
+  readonly onReady?: () => void;
+  readonly onProgress: (progress: ClientProgress) => void;
+  /** Makes them stop early. */
+  readonly signal: AbortSignal;
+  /** What runs them. Default: what runs this process. */
+  readonly runtime?: WorkerRuntime;
+}
+
 /** Runs clients, each in a process of its own, from the moment when all are ready; resolves with what became of each. */
 export async function runClientProcesses(
   flags: ClientFlags,
-  options: {
-    readonly onReady?: () => void;
-    readonly onProgress: (progress: ClientProgress) => void;
-    readonly signal: AbortSignal;
-  },
+  options: ClientProcessOptions,
 ): Promise<ClientReport[]> {
-  const { onReady, onProgress, signal } = options;
-  const clients = Array.from({ length: flags.clients }, (_, index) => new ClientProcess(index, flags, onProgress));
+  const { onReady, onProgress, signal, runtime } = options;
+  const clients = Array.from({ length: flags.clients }, (_, index) => new ClientProcess(index, flags, onProgress, runtime));
   const stop = () => clients.forEach((client) => client.tell("stop"));
   signal.addEventListener("abort", stop);
   if (signal.aborted) stop();

@@ -17,12 +17,21 @@ export function progressText({ client, request, from, error }: ClientProgress): 
   return `Client: ${client} Received Response: ${request} From: ${from || "nobody"} Error: ${error || "None"}`;
 }
 
-/** A bar for each client on a terminal; elsewhere a line for each tenth of the way. */
-export function showProgress(clients: number, requestsPerClient: number): ProgressView {
-  return process.stdout.isTTY ? bars(clients, requestsPerClient) : lines(requestsPerClient);
+/** The same where there is one client. */
+export function finishedText({ request, from, error }: ClientProgress): string {
+  return `Finished Request: ${request} Response From: ${from || "nobody"} Error: ${error || "None"}`;
 }
 
-function bars(clients: number, total: number): ProgressView {
+/** A bar for each client on a terminal; elsewhere a line for each tenth of the way. */
+export function showProgress(
+  clients: number,
+  requestsPerClient: number,
+  textOf: (progress: ClientProgress) => string = progressText,
+): ProgressView {
+  return process.stdout.isTTY ? bars(clients, requestsPerClient, textOf) : lines(requestsPerClient, textOf);
+}
+
+function bars(clients: number, total: number, textOf: (progress: ClientProgress) => string): ProgressView {
   const view = new cliProgress.MultiBar({
     format: "{text}: {percentage}% |{bar}| {value}/{total} [{duration_formatted}<{eta_formatted}, {rate} request/s]",
     barsize: 20,
@@ -40,13 +49,13 @@ function bars(clients: number, total: number): ProgressView {
   return {
     update(progress) {
       const rate = (1000 * progress.ended / (performance.now() - startedAt)).toFixed(1);
-      rows[progress.client]?.update(progress.ended, { text: progressText(progress), rate });
+      rows[progress.client]?.update(progress.ended, { text: textOf(progress), rate });
     },
     stop: () => view.stop(),
   };
 }
 
-function lines(total: number): ProgressView {
+function lines(total: number, textOf: (progress: ClientProgress) => string): ProgressView {
   const startedAt = performance.now();
   const shown = new Map<number, number>();
   return {
@@ -57,7 +66,7 @@ function lines(total: number): ProgressView {
       shown.set(client, tenth);
       const seconds = (performance.now() - startedAt) / 1000;
       const rate = (ended / seconds).toFixed(1);
-      console.log(`${progressText(progress)}: ${ended}/${total} [${seconds.toFixed(1)} s, ${rate} request/s]`);
+      console.log(`${textOf(progress)}: ${ended}/${total} [${seconds.toFixed(1)} s, ${rate} request/s]`);
     },
     stop() {},
   };

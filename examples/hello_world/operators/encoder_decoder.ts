@@ -1,4 +1,4 @@
-import { type AnyTensor, type InferInputs, type Operator, operator, RemoteTensor } from "../../../mod.ts";
+import { type AnyTensor, type InferInputs, isRemoteTensor, type Operator, operator } from "../../../mod.ts";
 import { VECTOR } from "./stage.ts";
 
 /** What the encoder answers. */
@@ -21,7 +21,7 @@ export function encoderDecoder(settings: { readonly maxInflight?: number } = {})
     async execute({ inputs: { input }, id }, context) {
       context.logger.debug("got request!", { id });
       // As the input came, so the rest travels; but eight bytes of copies are not worth a trip of their own.
-      const inline = { output: input instanceof RemoteTensor ? false : "auto", input_copies: true } as const;
+      const inline = { output: isRemoteTensor(input) ? false : "auto", input_copies: true } as const;
       const encoded = await context.call<InferInputs, Encoded>("encoder", { inline }).infer({ input });
       const [copies = 1n] = (await encoded.input_copies.fetch()).data;
       const call = context.call<InferInputs, Decoded>("decoder", { inline, parameters: { input_copies: copies } });
