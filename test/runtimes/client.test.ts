@@ -3,19 +3,19 @@ import { connect } from "../../mod.ts";
 import { behaviours } from "./behaviours.ts";
 import { startWorld, type World } from "./world.ts";
 
-let world: World;
+let world: World | undefined;
 
 beforeAll(async () => {
   world = await startWorld();
 });
 
-afterAll(() => world.stop());
+afterAll(() => world?.stop());
 
 for (const kind of ["tcp", "websocket"] as const) {
   describe(`a client over ${kind === "tcp" ? "TCP" : "a websocket"}`, () => {
     for (const { name, run } of behaviours) {
       test(name, async () => {
-        const { url, cut } = world[kind];
+        const { url, cut } = world![kind];
         const open = (to: string = url) => connect(to, { operatorWaitMs: 1_000, connectTimeoutMs: 2_000 });
         const client = await open();
         try {
