@@ -9,11 +9,13 @@ export interface FinalFrame {
   readonly base: number;
 }
 
-/** `base`, then the lengths of the key, the header, the metadata and the payload. */
+/** `base`, the number of the header, then the lengths of the key, the metadata and the payload. */
 const RECORD_HEAD_BYTES = 20;
 /** One slot in the index for so many bytes: records are larger, so that half of it stays empty. */
 const BYTES_PER_SLOT = 64;
-const MAX_CODE = 127;
+/** What an odd header counts. */
+const HEADER_BYTES = 128;
+const HASHED_CHARS = 12;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -27,6 +29,8 @@ class Generation {
   readonly #view: DataView;
   /** Where records begin, plus one; 0 is empty. */
   readonly #slots: Int32Array;
+  /** Headers differ in attempt and sequence only, so that most frames share one. */
+  readonly #headers: string[] = [];
   #used = 0;
 
   constructor(capacityBytes: number) {
@@ -40,16 +44,18 @@ class Generation {
     // Metadata is the only text of users' own, and may be any.
     const meta = metadata === "" ? undefined : encoder.encode(metadata);
     const metaLength = meta?.length ?? 0;
-    const size = RECORD_HEAD_BYTES + key.length + header.length + metaLength + payload.length;
-    if (this.#used + size > this.#bytes.length) return false;
+    const size = RECORD_HEAD_BYTES + key.length + metaLength + payload.length;
+    if (this.#used + size + HEADER_BYTES * this.#headers.length > this.#bytes.length) return false;
+    if (this.#headers.at(-1) !== header) this.#headers.push(header);
     const start = this.#used;
     this.#view.setUint32(start, base);
-    this.#view.setUint32(start + 4, key.length);
-    this.#view.setUint32(start + 8, header.length);
+    this.#view.setUint32(start + 4, this.#headers.length - 1);
+    this.#view.setUint32(start + 8, key.length);
     this.#view.setUint32(start + 12, metaLength);
     this.#view.setUint32(start + 16, payload.length);
-    let at = this.#write(start + RECORD_HEAD_BYTES, key);
-    at = this.#write(at, header);
+    let at = start + RECORD_HEAD_BYTES;
+    // Ids are ASCII.
+    for (let i = 0; i < key.length; i++) this.#bytes[at++] = key.charCodeAt(i);
     if (meta !== undefined) this.#bytes.set(meta, at);
     this.#bytes.set(payload, at + metaLength);
     this.#used = start + size;
@@ -61,12 +67,11 @@ class Generation {
     const start = this.#slots[this.#slotOf(key)]! - 1;
     if (start < 0) return undefined;
     const length = (index: number) => this.#view.getUint32(start + 4 * index);
-    const header = start + RECORD_HEAD_BYTES + length(1);
-    const metadata = header + length(2);
+    const metadata = start + RECORD_HEAD_BYTES + length(2);
     const payload = metadata + length(3);
     return {
       base: length(0),
-      header: decoder.decode(this.#bytes.subarray(header, metadata)),
+      header: this.#headers[length(1)]!,
       metadata: decoder.decode(this.#bytes.subarray(metadata, payload)),
       payload: this.#bytes.slice(payload, payload + length(4)),
     };
@@ -75,7 +80,10 @@ class Generation {
   /** The slot of a key, or the empty one where it belongs. There always is one: records are larger than a slot's share. */
   #slotOf(key: string): number {
     let hash = 0x811c9dc5;
-    for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    // Call ids are random, and stand at the end of the key.
+    for (let i = Math.max(0, key.length - HASHED_CHARS); i < key.length; i++) {
+      hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+    }
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     while (this.#slots[slot] !== 0 && !this.#isAt(this.#slots[slot]! - 1, key)) slot = slot + 1 & mask;
@@ -83,17 +91,11 @@ class Generation {
   }
 
   #isAt(start: number, key: string): boolean {
-    if (this.#view.getUint32(start + 4) !== key.length) return false;
+    if (this.#view.getUint32(start + 8) !== key.length) return false;
     for (let i = 0, at = start + RECORD_HEAD_BYTES; i < key.length; i++) {
-      if (this.#bytes[at++] !== (key.charCodeAt(i) & MAX_CODE)) return false;
+      if (this.#bytes[at++] !== key.charCodeAt(i)) return false;
     }
     return true;
-  }
-
-  /** Writes an id or a header of ours, which are ASCII. */
-  #write(at: number, text: string): number {
-    for (let i = 0; i < text.length; i++) this.#bytes[at++] = text.charCodeAt(i) & MAX_CODE;
-    return at;
   }
 }
 

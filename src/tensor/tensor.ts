@@ -35,7 +35,7 @@ const BRAND = Symbol.for("waybill.tensor");
 export class Tensor<D extends DType = DType> {
   /** What its elements are. */
   readonly dtype: D;
-  /** Its dimensions, frozen; none for a scalar. */
+  /** Its dimensions, a copy of its own; none for a scalar. */
   readonly shape: readonly number[];
   /** How many elements it has; 1 for a scalar, 0 where a dimension is 0. */
   readonly size: number;
@@ -65,7 +65,7 @@ export class Tensor<D extends DType = DType> {
       if (count !== size) throw contentError(dtype, shape, `${size} elements`, `${count} in ${bytes.length} bytes`);
     }
     this.dtype = dtype;
-    this.shape = Object.freeze(shape.slice());
+    this.shape = shape.slice();
     this.size = size;
     this.#bytes = bytes;
   }

@@ -59,7 +59,6 @@ describe("a tensor", () => {
     const tensor = Tensor.from(new Uint8Array(2), shape);
     shape[0] = 3;
     expect(tensor.shape).toEqual([2]);
-    expect(Object.isFrozen(tensor.shape)).toBe(true);
   });
 
   test("is recognised whichever copy of the package made it", () => {
