@@ -2,6 +2,7 @@ import { Code, ConnectError, type ContextValues, createContextValues, type Inter
 import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Caller } from "../rpc/caller.ts";
+import { abortError } from "../rpc/error.ts";
 import { type DispatchMode, operatorRoute } from "../rpc/route.ts";
 import { busCallOptions, type BusStreamResponse, BusTransport, type BusUnaryResponse } from "../rpc/transport.ts";
 import type { DataPlane } from "../data/data-plane.ts";
@@ -58,7 +59,10 @@ export interface CallOptions {
   correlationId?: string | number;
   /** From 0 (default, lowest) to the operator's declared levels - 1. */
   priority?: number;
-  /** A second request with the same key within two minutes is dropped by the broker. Default none. */
+  /**
+   * A second request of this client with the same key within two minutes is dropped by the broker: `post` succeeds then,
+   * `infer` and `stream` fail `already_exists`. Default none.
+   */
   idempotencyKey?: string;
   /** Whether running it twice is harmless. Default: what the operator says of itself, else `false`. */
   idempotent?: boolean;
@@ -136,24 +140,27 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     const { request, stored } = built instanceof Promise ? await built : built;
     const idempotent = call.idempotent ?? known?.idempotent ?? false;
     const transport = options === undefined ? this.#transport : this.#transportOf(options);
-    const values = contextValuesOf(call.idempotencyKey, idempotent);
     const timeoutMs = timeoutOf(call);
+    const startedAt = idempotent ? performance.now() : 0;
     try {
       for (let retry = 0;; retry++) {
         try {
           const response = await transport.unary(
             GRPCInferenceService.method.modelInfer,
             call.signal,
-            timeoutMs,
+            retry === 0 || timeoutMs === undefined ? timeoutMs : timeoutMs - (performance.now() - startedAt),
             call.headers,
             request,
-            values,
+            contextValuesOf(retryKey(call.idempotencyKey, retry), idempotent),
           );
           const outputs = this.#read(response.message, response as BusUnaryResponse<never, never>);
           return outputs instanceof Promise ? await outputs : outputs;
         } catch (error) {
           if (!idempotent || retry >= (call.retries ?? 2) || ConnectError.from(error).code !== Code.Unavailable) throw error;
-          await pause(FIRST_RETRY_MS * 2 ** retry, call.signal);
+          const pauseMs = FIRST_RETRY_MS * 2 ** retry * (0.5 + Math.random());
+          // All tries together have the time of one call.
+          if (timeoutMs !== undefined && performance.now() + pauseMs >= startedAt + timeoutMs) throw error;
+          await pause(pauseMs, call.signal);
         }
       }
     } finally {
@@ -179,7 +186,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
-        yield await this.#read(message, { instance: (response as BusStreamResponse<never, never>).instance, attempt: 1 });
+        yield await this.#read(message, (response as BusStreamResponse<never, never>).source);
       }
     } finally {
       if (stored.length > 0) this.#context.discard(stored);
@@ -299,7 +306,22 @@ async function* once<T>(value: T): AsyncGenerator<T> {
   yield value;
 }
 
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms * (0.5 + Math.random())));
-  signal?.throwIfAborted();
+/** The broker would drop what is tried again with the same key, though it may never have been executed. */
+function retryKey(key: string | undefined, retry: number): string | undefined {
+  return key === undefined || retry === 0 ? key : `${key}.${retry}`;
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(abortError(signal));
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(abortError(signal as AbortSignal));
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
 }

@@ -31,6 +31,8 @@ function shareOf(caller: Caller): number {
  * bounded. Credits are totals since the call began: a lost one does no harm, the next says more.
  */
 export class StreamCall extends PendingCall implements AsyncIterableIterator<RawItem> {
+  /** Trailers; empty until the stream has ended. */
+  readonly trailer: Headers = new Headers();
   readonly #items: RawItem[] = [];
   #waiting: { resolve: (result: IteratorResult<RawItem>) => void; reject: (error: unknown) => void } | undefined;
   #end: { error: ConnectError | undefined } | undefined;
@@ -40,7 +42,6 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
   #grantedItems: number;
   #grantedBytes: number;
   readonly #first: PromiseWithResolvers<Metadata> = Promise.withResolvers();
-  #trailer = new Headers();
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.fail(abortError(this.#signal as AbortSignal), true);
 
@@ -64,11 +65,6 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
   /** Headers, which come with the first frame. Rejects when the call fails before it. */
   get metadata(): Promise<Metadata> {
     return this.#first.promise;
-  }
-
-  /** Trailers; empty until the stream has ended. */
-  get trailer(): Headers {
-    return this.#trailer;
   }
 
   next(): Promise<IteratorResult<RawItem>> {
@@ -119,7 +115,8 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
       return false;
     }
     if (frame.kind === "end") {
-      this.#trailer = decodeMetadata(message.header(META_HEADER)).trailer;
+      const { trailer } = decodeMetadata(message.header(META_HEADER));
+      trailer.forEach((value, name) => this.trailer.append(name, value));
       this.#close(undefined);
       return true;
     }

@@ -90,7 +90,10 @@ export class BusTransport implements Transport {
       signal,
       timeoutMs: deadlineMs,
       req: { ...this.#common(method, header, contextValues), stream: false, method, message: create(method.input, input) },
-      next: (req) => this.#unary(method, req.header, req.message, deadlineMs, req.signal, contextValues),
+      next: async (req) => {
+        const response = await this.#unary(method, req.header, req.message, deadlineMs, req.signal, contextValues);
+        return response.materialize();
+      },
     });
   }
 
@@ -146,7 +149,7 @@ export class BusTransport implements Transport {
     deadlineMs: number | undefined,
     signal: AbortSignal | undefined,
     contextValues: ContextValues | undefined,
-  ): Promise<UnaryResponse<I, O>> {
+  ): Promise<BusUnaryResponse<I, O>> {
     const request = this.#request(method, headers, message, deadlineMs, contextValues);
     return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal), this.#codecs);
   }
@@ -230,46 +233,55 @@ export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> impl
   get attempt(): number {
     return this.#answer.frame.attempt;
   }
+
+  /** The same as a plain object: interceptors copy responses by spreading them, which leaves getters behind. */
+  materialize(): UnaryResponse<I, O> & { readonly instance: string; readonly attempt: number } {
+    const { stream, service, method, message, header, trailer, instance, attempt } = this;
+    return { stream, service, method, message, header, trailer, instance, attempt };
+  }
 }
 
-/** A stream of answers. Leaving its loop early cancels the call. */
+/** Who answers a stream, as far as is known: set with each message. */
+export interface StreamSource {
+  /** The instance that answers; empty before the first message. */
+  instance: string;
+  /** Which execution of the request it is, from 1; 0 before the first message. */
+  attempt: number;
+}
+
+/**
+ * A stream of answers. Leaving its loop early cancels the call. All that it has is its own property: interceptors copy
+ * responses by spreading them.
+ */
 export class BusStreamResponse<I extends DescMessage, O extends DescMessage> implements StreamResponse<I, O> {
   readonly stream = true as const;
+  readonly service: DescService;
   readonly method: DescMethodStreaming<I, O>;
   readonly header: Headers;
+  /** Filled when the stream has ended. */
+  readonly trailer: Headers;
   readonly message: AsyncIterable<MessageShape<O>>;
-  readonly #call: StreamCall;
-  #instance = "";
-  #attempt = 0;
+  readonly source: StreamSource = { instance: "", attempt: 0 };
 
   constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata, codecs: MessageCodecs) {
+    this.service = method.parent;
     this.method = method;
-    this.#call = call;
     this.header = metadata.header;
-    this.message = this.#messages(codecs);
+    this.trailer = call.trailer;
+    this.message = messagesOf(call, method.output, this.source, codecs);
   }
+}
 
-  get service(): DescService {
-    return this.method.parent;
-  }
-  get trailer(): Headers {
-    return this.#call.trailer;
-  }
-  /** The instance that answers; empty before the first message. */
-  get instance(): string {
-    return this.#instance;
-  }
-  /** Which execution of the request it is, from 1; 0 before the first message. */
-  get attempt(): number {
-    return this.#attempt;
-  }
-
-  async *#messages(codecs: MessageCodecs): AsyncGenerator<MessageShape<O>> {
-    for await (const { frame, payload } of this.#call) {
-      this.#instance = frame.instance;
-      this.#attempt = frame.attempt;
-      yield decodeMessage(frame.codec, this.method.output, payload, codecs);
-    }
+async function* messagesOf<O extends DescMessage>(
+  call: StreamCall,
+  type: O,
+  source: StreamSource,
+  codecs: MessageCodecs,
+): AsyncGenerator<MessageShape<O>> {
+  for await (const { frame, payload } of call) {
+    source.instance = frame.instance;
+    source.attempt = frame.attempt;
+    yield decodeMessage(frame.codec, type, payload, codecs);
   }
 }
 
