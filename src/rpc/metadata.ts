@@ -15,7 +15,8 @@ export function encodeMetadata(header: Headers | undefined, trailer?: Headers): 
   const headers = header === undefined ? [] : [...header];
   const trailers = trailer === undefined ? [] : [...trailer];
   if (headers.length === 0 && trailers.length === 0) return EMPTY;
-  const value = JSON.stringify(trailers.length === 0 ? [headers] : [headers, trailers]);
+  // Header values are bytes to `Headers`; the bus takes printable ASCII alone.
+  const value = JSON.stringify(trailers.length === 0 ? [headers] : [headers, trailers]).replace(/[^ -~]/g, escaped);
   if (value.length > MAX_METADATA_BYTES) {
     throw new ConnectError(
       `Cannot send metadata: it takes ${value.length} bytes, more than the limit of ${MAX_METADATA_BYTES}`,
@@ -23,6 +24,10 @@ export function encodeMetadata(header: Headers | undefined, trailer?: Headers): 
     );
   }
   return value;
+}
+
+function escaped(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
 /** Headers and trailers as they came; garbage counts as none. */
