@@ -5,9 +5,10 @@ import { faultOf, randomInput } from "./workload.ts";
 
 type Outputs = Readonly<Record<string, AnyTensor<"INT64">>>;
 
-/** Errors after which the next request would fail alike, and those that say so only as long as nothing ever worked. */
+/** Errors after which the next request would fail alike. */
 const HOPELESS: readonly Code[] = [Code.NotFound, Code.Unauthenticated, Code.PermissionDenied];
-const HOPELESS_AT_FIRST: readonly Code[] = [...HOPELESS, Code.Unavailable];
+/** As hopeless: so many requests of any error before the first success. */
+const HOPELESS_FAILURES = 3;
 
 /** How one client's requests are sent. */
 export interface RunOptions extends ClientTask {
@@ -47,7 +48,7 @@ export async function runRequests(options: RunOptions): Promise<Omit<ClientRepor
         error = failure.rawMessage;
         exception ||= error;
         failed++;
-        hopeless ||= (latenciesMs.length === 0 ? HOPELESS_AT_FIRST : HOPELESS).includes(failure.code);
+        hopeless ||= HOPELESS.includes(failure.code) || (latenciesMs.length === 0 && failed >= HOPELESS_FAILURES);
       }
       onProgress?.({ client, ended: latenciesMs.length + failed, request, from, error });
     }
