@@ -134,12 +134,12 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   async infer(inputs: I, options?: CallOptions): Promise<O> {
     // Awaited only where there is a promise: a turn of the loop saved is time saved on every small call.
     const call = options === undefined ? this.#options : { ...this.#options, ...options };
+    const transport = options === undefined ? this.#transport : this.#transportOf(options);
     const facts = this.#context.facts(this.name, this.version);
     const known = facts instanceof Promise ? await facts : facts;
     const built = this.#request(inputs, call, known);
     const { request, stored } = built instanceof Promise ? await built : built;
     const idempotent = call.idempotent ?? known?.idempotent ?? false;
-    const transport = options === undefined ? this.#transport : this.#transportOf(options);
     const timeoutMs = timeoutOf(call);
     const startedAt = idempotent ? performance.now() : 0;
     try {
@@ -174,10 +174,11 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    */
   async *stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
     const call = { ...this.#options, ...options };
+    const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
     const { request, stored } = await this.#request(inputs, call, facts);
     try {
-      const response = await this.#transportOf(options).stream(
+      const response = await transport.stream(
         OperatorService.method.inferStream,
         call.signal,
         timeoutOf(call),
@@ -200,10 +201,11 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    */
   async post(inputs: I, options: CallOptions = {}): Promise<void> {
     const call = { ...this.#options, ...options };
+    const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
     const { request } = await this.#request(inputs, call, facts);
     const contextValues = contextValuesOf(call.idempotencyKey, false);
-    await this.#transportOf(options).post(GRPCInferenceService.method.modelInfer, request, {
+    await transport.post(GRPCInferenceService.method.modelInfer, request, {
       signal: call.signal,
       timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
       header: call.headers,

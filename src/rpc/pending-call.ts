@@ -298,8 +298,11 @@ export abstract class PendingCall {
     const { known } = await this.caller.lookUp(this.route);
     this.#lookingUp = false;
     if (this.#state !== "opening" || this.#retryAt !== Infinity) return;
-    if (known === false) this.#nobody = true;
-    else if (this.#nobody) this.#reopen();
+    if (known === false) {
+      this.#nobody = true;
+      this.#giveUpAt = Math.min(this.#giveUpAt, this.#openedAt + this.#patienceMs);
+      this.caller.wakeBy(this.#giveUpAt);
+    } else if (this.#nobody) this.#reopen();
   }
 
   /** Nobody looks after the stored request; where its queue is gone too, it is lost. */
@@ -388,7 +391,7 @@ export abstract class PendingCall {
   }
 
   #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number): string {
-    const left = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.round(this.deadlineAt - this.caller.now()));
+    const left = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
     return encodeCallerFrame({
       kind,
       codec: "proto",

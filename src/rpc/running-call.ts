@@ -42,6 +42,7 @@ export class RunningCall implements CallInfo {
   #beat = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #answered = false;
+  #slotFree = false;
   #sent = 0;
   #unheardSince = -Infinity;
   #unheardAt = -Infinity;
@@ -77,7 +78,7 @@ export class RunningCall implements CallInfo {
       this.abort(this.#errorOf(error));
     } finally {
       this.#end();
-      this.delivery.settled();
+      this.#freeSlot();
     }
   }
 
@@ -157,6 +158,9 @@ export class RunningCall implements CallInfo {
     const output = interceptors.length === 0
       ? await spec.impl(message, this.#context)
       : await invokeUnaryImplementation(spec, this.#context.materialize(), message, interceptors);
+    // Before the answer: the pull for the next request then leaves in one write with the answer and its acknowledgement, and the
+    // broker is woken once for all three.
+    this.#freeSlot();
     if (this.#answered) return;
     const payload = this.#encode(spec.method.output, output);
     this.#answer("response", payload, encodeMetadata(this.#context.sentHeader, this.#context.sentTrailer));
@@ -242,6 +246,13 @@ export class RunningCall implements CallInfo {
 
   #header(kind: AnswerFrameKind, seq: number, word?: string): string {
     return encodeAnswerFrame(kind, this.frame.codec, this.#server.instance, this.#attempt, seq, word);
+  }
+
+  /** The handler has returned. */
+  #freeSlot(): void {
+    if (this.#slotFree) return;
+    this.#slotFree = true;
+    this.delivery.settled();
   }
 
   #acknowledge(): void {

@@ -20,6 +20,15 @@ export class Delegation {
   }
 }
 
+function withFields(logger: Logger, common: Record<string, unknown>): Logger {
+  return {
+    debug: (message, fields) => logger.debug(message, { ...common, ...fields }),
+    info: (message, fields) => logger.info(message, { ...common, ...fields }),
+    warn: (message, fields) => logger.warn(message, { ...common, ...fields }),
+    error: (message, fields) => logger.error(message, { ...common, ...fields }),
+  };
+}
+
 const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"];
 
 /** What `execute` may know of its request, and do for it. */
@@ -28,14 +37,14 @@ export class OperatorContext {
   readonly requestId: string;
   /** Which execution of the request this is, from 1: more when an earlier worker died with it. */
   readonly attempt: number;
-  /** Where log records go; they carry the operator and the request id. */
-  readonly logger: Logger;
   /** Parameters to answer with, beside the outputs. */
   readonly responseParameters: InferParameters = {};
   readonly #handler: HandlerContext;
   readonly #request: ModelInferRequest;
   readonly #info: CallInfo;
   readonly #client: Client;
+  readonly #workerLogger: Logger;
+  #logger: Logger | undefined;
   #remote: Set<RemoteTensor> | undefined;
 
   /** @internal */
@@ -46,7 +55,12 @@ export class OperatorContext {
     this.#info = callInfoOf(handler) as CallInfo;
     this.requestId = this.#info.frame.call;
     this.attempt = this.#info.frame.base + this.#info.delivery.attempt;
-    this.logger = logger;
+    this.#workerLogger = logger;
+  }
+
+  /** Where log records go; they carry the operator and the request id. */
+  get logger(): Logger {
+    return this.#logger ??= withFields(this.#workerLogger, { operator: this.#request.modelName, request: this.requestId });
   }
 
   /** Fires when the caller cancels or is gone, when the deadline passes, and when the request has ended. */

@@ -37,7 +37,7 @@ export async function delegateRequest(
     [FRAME_HEADER]: encodeCallerFrame({
       ...frame,
       seq: 0,
-      timeoutMs: remainingMs === Infinity ? 0 : Math.max(1, Math.round(remainingMs)),
+      timeoutMs: remainingMs === Infinity ? 0 : Math.max(1, Math.floor(remainingMs)),
       base: frame.base + delivery.attempt,
       once: route.once,
     }),

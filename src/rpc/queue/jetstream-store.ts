@@ -166,7 +166,8 @@ export class JetStreamStore implements RequestStore {
       seq: facts.seq,
       deliveries: facts.deliveries,
       get ageMs() {
-        return clock.nowMs() - facts.storedAtMs;
+        // The two clocks are told apart by half a round trip: nothing is younger than new.
+        return Math.max(0, clock.nowMs() - facts.storedAtMs);
       },
       progressSubject: subject,
       acknowledge: () => bus.publish(subject, ACK),

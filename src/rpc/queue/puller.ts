@@ -11,7 +11,6 @@ const SILENCE_MS = 2 * IDLE_HEARTBEAT_MS + 2_000;
 const RETRY_MS = 250;
 
 const encoder = new TextEncoder();
-const defer: (work: () => void) => void = globalThis.setImmediate ?? ((work) => setTimeout(work, 0));
 
 /** What a puller works for. */
 export interface PullerOptions {
@@ -28,7 +27,7 @@ export interface PullerOptions {
 
 /**
  * Own pull requests on one durable consumer. Each asks for as many messages as there are free slots beyond those asked for
- * already; they are sent once per turn of the loop, so that many small completions cost one request.
+ * already, once for all that complete together, so that many small completions cost one request.
  */
 export class Puller implements Pull {
   readonly #bus: Bus;
@@ -53,7 +52,8 @@ export class Puller implements Pull {
   demand(): void {
     if (this.#scheduled || this.#stopped) return;
     this.#scheduled = true;
-    defer(() => {
+    // Once for all that complete in this turn, and before the connection writes what they have published.
+    queueMicrotask(() => {
       this.#scheduled = false;
       this.#pull();
     });
