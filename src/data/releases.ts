@@ -5,6 +5,8 @@ import { type Owner, ownerKey, type Owners } from "./owners.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
 const ANSWER_MS = 5_000;
+/** How long the first release of a batch waits for others. */
+const GATHER_MS = 20;
 /** Releases that wait for one owner; more are left to expire. */
 const MAX_WAITING = 65_536;
 /** Bytes of a reference with its capability in a message, at most. */
@@ -61,8 +63,9 @@ export class Releases {
   }
 
   async #run(key: string, line: Line): Promise<void> {
-    // Let those that are released in one go come together.
-    await Promise.resolve();
+    // A message for each would cost more than reading the tensor did. In this process there is no message.
+    if (line.owner.kind !== "local") await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    else await Promise.resolve();
     while (line.waiting.length > 0) {
       const batch = line.waiting.splice(0, this.#batchSize(line.owner));
       try {
