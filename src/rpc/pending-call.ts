@@ -101,7 +101,7 @@ export abstract class PendingCall {
   /** Ends the call with an error and, unless the far side has ended it, tells whoever has it to stop. */
   fail(error: ConnectError, tell: boolean): void {
     if (this.#state === "done") return;
-    this.#finish();
+    this.finish();
     if (tell) this.#cancel();
     this.rejected(error);
   }
@@ -150,21 +150,11 @@ export abstract class PendingCall {
   /** An instance is at it. */
   protected onHeartbeat(): void {}
 
-  /** Sends a later frame of this call. */
-  protected sendControl(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
-    this.#send(kind, creditItems, creditBytes);
-  }
-
   /** Ends the call at its deadline; `tell` as in {@linkcode fail}. */
   protected expire(tell: boolean): void {
     const hint = this.#state === "opening" && this.#nobody ? ", and nobody served it so far" : "";
     const text = `it took longer than ${this.request.timeoutMs} ms${hint}`;
     this.fail(this.#fault("DEADLINE", text, Code.DeadlineExceeded), tell);
-  }
-
-  /** Ends the call after its last frame. */
-  protected finish(): void {
-    this.#finish();
   }
 
   get #patienceMs(): number {
@@ -177,7 +167,8 @@ export abstract class PendingCall {
     return Math.max(this.#unknownAt + timing.UNKNOWN_GRACE_MS, this.#reconnectedAt + timing.REJOIN_MS);
   }
 
-  #finish(): void {
+  /** Ends the call after its last frame. */
+  protected finish(): void {
     this.#state = "done";
     this.caller.forget(this);
   }
@@ -193,7 +184,7 @@ export abstract class PendingCall {
     this.instance = frame.instance;
     this.#state = "running";
     if (frame.kind === "heartbeat") this.onHeartbeat();
-    else if (this.answered(frame, message)) this.#finish();
+    else if (this.answered(frame, message)) this.finish();
   }
 
   /** A second execution of a call that has answered in part: what it says must not be mixed with that. */
@@ -329,7 +320,7 @@ export abstract class PendingCall {
     if (this.#state === "stored") this.#probeDelayMs = Math.min(this.#probeDelayMs * 2, timing.MAX_PROBE_DELAY_MS);
     const rejoining = now < this.#reconnectedAt + timing.REJOIN_MS;
     this.#probeAt = now + (rejoining ? timing.REJOIN_PROBE_MS : this.#probeDelayMs);
-    this.#send("probe");
+    this.send("probe");
   }
 
   #lost(now: number, how: string): void {
@@ -353,7 +344,7 @@ export abstract class PendingCall {
   #cancel(): void {
     this.caller.remember(this);
     this.#canceledAt = this.caller.now();
-    this.#send("cancel");
+    this.send("cancel");
   }
 
   /** Something is heard of a canceled call: the cancel was too early, got lost, or is still on its way. */
@@ -373,10 +364,11 @@ export abstract class PendingCall {
     const now = this.caller.now();
     if (now < this.#canceledAt + timing.CANCEL_AGAIN_MS) return;
     this.#canceledAt = now;
-    this.#send("cancel");
+    this.send("cancel");
   }
 
-  #send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
+  /** Sends a later frame of this call. */
+  protected send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
     const { route } = this;
     const probing = kind === "probe";
     const subject = this.instance === undefined ? route.everyone ?? route.subject : route.control(this.instance);
@@ -391,20 +383,11 @@ export abstract class PendingCall {
   }
 
   #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number): string {
-    const left = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
-    return encodeCallerFrame({
-      kind,
-      codec: "proto",
-      caller: this.caller.id,
-      call: this.id,
-      seq: this.#storedSeq,
-      timeoutMs: left,
-      creditItems,
-      creditBytes,
-      base: 0,
-      once: this.route.once,
-      method,
-    });
+    const timeoutMs = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
+    const { id: call, caller: { id: caller }, route: { once } } = this;
+    const codec = "proto";
+    const seq = this.#storedSeq;
+    return encodeCallerFrame({ kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base: 0, once, method });
   }
 
   #fault(reason: string, what: string, code: Code): ConnectError {

@@ -97,7 +97,7 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
   }
 
   protected override onHeartbeat(): void {
-    if (this.#received > 0) this.sendControl("credit", this.#grantedItems, this.#grantedBytes);
+    if (this.#received > 0) this.send("credit", this.#grantedItems, this.#grantedBytes);
   }
 
   protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
@@ -145,7 +145,7 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
     if (!half || this.done) return;
     this.#grantedItems = this.#taken + WINDOW_ITEMS;
     this.#grantedBytes = Math.max(this.#grantedBytes, this.#takenBytes + share);
-    this.sendControl("credit", this.#grantedItems, this.#grantedBytes);
+    this.send("credit", this.#grantedItems, this.#grantedBytes);
   }
 
   #close(error: ConnectError | undefined): void {
