@@ -82,6 +82,8 @@ async function tryAll(
     // Only when its turn has come: a client that is not used is not loaded, and does not warn.
     const dialler = diallers[index] ??= await load(group, options);
     for (const url of shuffled(group)) {
+      // Aborted while the client was loaded: a dial that nobody watches would never end.
+      options.signal?.throwIfAborted();
       try {
         return { bus: await connectTo(url, group, dialler, new DialControl(options, authenticate), options) };
       } catch (error) {
@@ -147,7 +149,10 @@ function shuffled<T>(items: readonly T[]): T[] {
 
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined, onAbort: () => void): Promise<T> {
   if (signal === undefined) return await promise;
-  signal.throwIfAborted();
+  if (signal.aborted) {
+    onAbort();
+    throw signal.reason;
+  }
   const aborted = Promise.withResolvers<never>();
   const listener = () => {
     onAbort();

@@ -126,6 +126,19 @@ describe("connectBus", () => {
     });
   });
 
+  test("does not dial when it was aborted while the client was loaded", async () => {
+    const dialled: string[] = [];
+    const controller = new AbortController();
+    const webSocketFactory = (url: string) => {
+      dialled.push(url);
+      return new WebSocket(url);
+    };
+    const connecting = rejection(connectBus("ws://127.0.0.1:1", { signal: controller.signal, webSocketFactory }));
+    controller.abort(new Error("Early"));
+    expect((await connecting).message).toBe("Early");
+    expect(dialled).toEqual([]);
+  });
+
   test("an aborted connect leaves no connection behind", async () => {
     await withBroker({}, async (broker) => {
       for (const url of [broker.tcpUrl, wsUrl(broker)]) {
