@@ -126,8 +126,8 @@ describe("clients of a deployment with copies and several workers", () => {
   });
 
   test("end cleanly on Ctrl-C, and leave no process", async () => {
-    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "1000000", "--clients", "2"]);
-    await client.waitFor(/start-up|Received Response|Error/, 30_000).catch(() => {});
+    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "100000", "--clients", "2"]);
+    await client.waitFor(/Received Response/, 30_000);
     const family = await familyOf(client.pid);
     expect(family.length).toBe(3);
     expect((await client.kill("SIGINT")).code).toBe(0);

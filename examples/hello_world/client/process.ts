@@ -77,5 +77,5 @@ try {
     stopped: stop.signal.aborted,
   };
 }
-say({ type: "done", report });
-process.stdin.destroy();
+// Not left to the runtime: an aborted connect may keep it up for a while.
+process.stdout.write(`${JSON.stringify({ type: "done", report } satisfies ClientMessage)}\n`, () => process.exit(0));

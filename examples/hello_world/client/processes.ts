@@ -28,16 +28,16 @@ class ClientProcess {
     const done = Promise.withResolvers<ClientReport>();
     this.ready = ready.promise;
     this.done = done.promise;
+    let report: ClientReport | undefined;
     onLines(child.stdout, (line) => {
       const message = JSON.parse(line) as ClientMessage;
       if (message.type === "progress") onProgress(message.progress);
-      else {
-        ready.resolve();
-        if (message.type === "done") done.resolve(message.report);
-      }
+      else ready.resolve();
+      if (message.type === "done") report = message.report;
     });
     const lost = (exception: string) => {
       ready.resolve();
+      if (report !== undefined) return done.resolve(report);
       const none = { requested: flags["requests-per-client"], succeeded: 0, failed: 0, startUpMs: 0, elapsedMs: 0 };
       done.resolve({ client, ...none, latenciesMs: [], exception, stopped: false });
     };

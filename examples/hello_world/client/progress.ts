@@ -22,7 +22,10 @@ export function finishedText({ request, from, error }: ClientProgress): string {
   return `Finished Request: ${request} Response From: ${from || "nobody"} Error: ${error || "None"}`;
 }
 
-/** A bar for each client on a terminal; elsewhere a line for each tenth of the way. */
+/** Elsewhere than on a terminal there is a line at least this often, as long as there is something to tell. */
+const LINE_MS = 5_000;
+
+/** A bar for each client on a terminal; elsewhere a line for each tenth of the way, and one now and then. */
 export function showProgress(
   clients: number,
   requestsPerClient: number,
@@ -57,14 +60,16 @@ function bars(clients: number, total: number, textOf: (progress: ClientProgress)
 
 function lines(total: number, textOf: (progress: ClientProgress) => string): ProgressView {
   const startedAt = performance.now();
-  const shown = new Map<number, number>();
+  const shown = new Map<number, { tenth: number; at: number }>();
   return {
     update(progress) {
       const { client, ended, error } = progress;
       const tenth = total === 0 ? 10 : Math.floor(10 * ended / total);
-      if (tenth === (shown.get(client) ?? 0) && error === "") return;
-      shown.set(client, tenth);
-      const seconds = (performance.now() - startedAt) / 1000;
+      const now = performance.now();
+      const before = shown.get(client) ?? { tenth: 0, at: startedAt };
+      if (tenth === before.tenth && error === "" && now - before.at < LINE_MS) return;
+      shown.set(client, { tenth, at: now });
+      const seconds = (now - startedAt) / 1000;
       const rate = (ended / seconds).toFixed(1);
       console.log(`${textOf(progress)}: ${ended}/${total} [${seconds.toFixed(1)} s, ${rate} request/s]`);
     },
