@@ -19,6 +19,11 @@ export interface OperatorOptions {
   /** Requests that run at once, however they came. */
   maxInflight: number;
   methods: Methods;
+  /**
+   * Whether a request that is directed to the instance is for this version: to be given where it serves several, which all hear
+   * such a request. Default: every one is.
+   */
+  isMine?: (payload: Uint8Array) => boolean;
 }
 
 /** A request that waits here for a slot: a direct one took the slot that it was pulled for. */
@@ -38,12 +43,22 @@ export class OperatorServer {
   #requests: BusSubscription[] = [];
   #later: BusSubscription[] = [];
   #pull: Pull | undefined;
+  #declaration: OperatorDeclaration;
+  /** Direct requests without a version. */
+  #unversioned: BusSubscription | undefined;
+  #stopped = false;
 
   constructor(server: CallServer, store: RequestStore, options: OperatorOptions) {
     this.#server = server;
     this.#store = store;
     this.#options = options;
+    this.#declaration = options.declaration;
     this.#slots = new Slots(options.maxInflight, () => this.#onFree());
+  }
+
+  /** The operator's name. */
+  get name(): string {
+    return this.#declaration.name;
   }
 
   /** Requests that run now. */
@@ -59,11 +74,9 @@ export class OperatorServer {
     const direct = (message: BusMessage) => this.#onDirect(message);
     this.#requests = [
       bus.subscribe(subjects.direct(name, version), direct, { queue: "workers" }),
-      bus.subscribe(subjects.directed(name, instance), direct),
+      bus.subscribe(subjects.directed(name, instance), (message) => this.#onDirected(message)),
     ];
-    if (version === declaration.defaultVersion) {
-      this.#requests.push(bus.subscribe(subjects.direct(name, undefined), direct, { queue: "workers" }));
-    }
+    this.redeclared(declaration);
     this.#later = [
       bus.subscribe(subjects.control(name, instance), (message) => this.#onLater(message, true)),
       bus.subscribe(subjects.everyInstance(name), (message) => this.#onLater(message, false)),
@@ -82,15 +95,32 @@ export class OperatorServer {
     this.#pull.demand();
   }
 
+  /** Others have declared the operator too: what asks for no version may be for another one now. */
+  redeclared(declaration: OperatorDeclaration): void {
+    this.#declaration = declaration;
+    const { bus, subjects } = this.#server;
+    if (declaration.defaultVersion !== this.#options.version) {
+      void this.#unversioned?.drain();
+      this.#unversioned = undefined;
+    } else if (!this.#stopped) {
+      const subject = subjects.direct(declaration.name, undefined);
+      this.#unversioned ??= bus.subscribe(subject, (message) => this.#onDirect(message), { queue: "workers" });
+    }
+  }
+
   /** Takes no new requests; what was on its way here is still served. */
   async stopTaking(): Promise<void> {
-    await Promise.all([this.#pull?.stop(), ...this.#requests.map((subscription) => subscription.drain())]);
-    this.#requests = [];
+    this.#stopped = true;
+    const requests = [...this.#requests.splice(0), ...(this.#unversioned === undefined ? [] : [this.#unversioned])];
+    this.#unversioned = undefined;
+    await Promise.all([this.#pull?.stop(), ...requests.map((subscription) => subscription.drain())]);
   }
 
   /** Stops listening altogether. */
   close(): void {
+    this.#stopped = true;
     for (const subscription of [...this.#requests, ...this.#later]) subscription.unsubscribe();
+    this.#unversioned?.unsubscribe();
     for (const { request, beat } of this.#held.splice(0)) {
       this.#server.beats.stop(beat);
       request.release();
@@ -102,6 +132,10 @@ export class OperatorServer {
     return this.#held.length;
   }
 
+  #onDirected(message: BusMessage): void {
+    if (this.#options.isMine?.(message.payload) !== false) this.#onDirect(message);
+  }
+
   #onDirect(message: BusMessage): void {
     const frame = this.#server.read(message);
     if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) return;
@@ -110,7 +144,7 @@ export class OperatorServer {
       // Accepted: whoever fires and forgets need not wait for the end.
       if (frame.kind === "post") this.#server.acceptPost(frame);
     } else {
-      const { name } = this.#options.declaration;
+      const { name } = this.#declaration;
       const text = `Cannot call operator "${name}" directly: all ${this.#slots.max} slots of the instance are taken`;
       const facts = { reason: "BUSY", operator: name, instance: this.#server.instance, attempt: 1, retryDelayMs: 50 };
       this.#server.reject(frame, fault(text, Code.ResourceExhausted, facts));
@@ -124,7 +158,7 @@ export class OperatorServer {
     }
     // Delivered again while it runs here: its beats came too late, and it counts as no attempt.
     if (this.#server.find(frame)?.frame.base === frame.base) return;
-    const { declaration } = this.#options;
+    const declaration = this.#declaration;
     const limit = declaration.maxAttempts || 3;
     if (frame.timeoutMs !== 0 && request.ageMs >= frame.timeoutMs) {
       const text = `Cannot run the request: its deadline of ${frame.timeoutMs} ms passed in the queue`;
@@ -177,7 +211,7 @@ export class OperatorServer {
 
   async #giveUp(request: StoredRequest, reason: string): Promise<boolean> {
     try {
-      await this.#store.bury(this.#options.declaration.name, request, reason);
+      await this.#store.bury(this.name, request, reason);
     } catch (error) {
       // Not acknowledged: it is delivered again, and buried then.
       this.#server.logger.error("Cannot store a dead letter", { reason, error: String(error) });
@@ -207,7 +241,7 @@ export class OperatorServer {
   async #onJanitor(message: BusMessage): Promise<void> {
     const frame = this.#server.read(message);
     if (frame === undefined || (frame.kind !== "cancel" && frame.kind !== "probe")) return;
-    const { name } = this.#options.declaration;
+    const { name } = this;
     try {
       if (frame.kind === "cancel") {
         if (frame.seq > 0) await this.#store.remove(name, frame.seq, frame.caller, frame.call);

@@ -123,6 +123,13 @@ class Execution {
   }
 
   #context(message: ModelInferRequest, handler: HandlerContext): OperatorContext {
+    const { name, version } = this.#operator;
+    if (message.modelVersion !== "" && message.modelVersion !== version) {
+      // Directed to an instance that has others.
+      const text =
+        `Cannot call operator "${name}": this instance serves its version "${version}", got "${message.modelVersion}"`;
+      throw fault(text, Code.NotFound, { reason: "WRONG_VERSION", operator: name });
+    }
     return new OperatorContext(this.#host.client, handler, message, this.#host.logger);
   }
 

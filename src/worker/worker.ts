@@ -1,27 +1,24 @@
 import { hostname } from "node:os";
 import process from "node:process";
-import { equals } from "@bufbuild/protobuf";
-import { type OperatorDeclaration, OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../bus/bus.ts";
 import { connectBus } from "../bus/connect.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { Client } from "../client/client.ts";
 import { type ServedTensors, serveTensors } from "../client/serve-tensors.ts";
-import type { Discovery, Registration } from "../discovery/discovery.ts";
+import type { Registration } from "../discovery/discovery.ts";
 import { KvDiscovery } from "../discovery/kv-discovery.ts";
 import type { Beats } from "../rpc/beats.ts";
 import { CallServer, goneSubject } from "../rpc/call-server.ts";
 import { randomId } from "../rpc/ids.ts";
-import { OperatorServer } from "../rpc/operator-server.ts";
+import type { OperatorServer } from "../rpc/operator-server.ts";
 import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
 import type { RequestStore } from "../rpc/queue/request-store.ts";
 import { Subjects } from "../rpc/subjects.ts";
 import { inferCodecs } from "../tensor/mod.ts";
-import { operatorMethods } from "./execute.ts";
 import { WorkerMetrics } from "./metrics.ts";
-import type { Operator } from "./operator.ts";
-import { declarationOf, recordOf } from "./records.ts";
+import { recordOf } from "./records.ts";
+import { followDeclarations, serveOperators } from "./serve-operator.ts";
 import { serveStatus, type StatusServer } from "./status-server.ts";
 import { ThreadBeats } from "./thread-beats.ts";
 import { type ResolvedWorkerOptions, resolveOptions, type WorkerOptions } from "./worker-options.ts";
@@ -136,9 +133,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     client.adoptStore(served);
     const metrics = new WorkerMetrics({ worker: name, namespace }, () => served.store);
     const host = { client, store: served.store, logger, metrics };
-    const operators = await Promise.all(
-      resolved.operators.map((operator) => serveOperator(operator, discovery, server, store, host)),
-    );
+    const operators = await serveOperators(resolved.operators, { discovery, server, store, host });
+    void followDeclarations(discovery, operators, logger);
     await bus.flush();
     const status = resolved.metricsPort === undefined ? undefined : await serveStatus(metrics, bus, resolved.metricsPort);
     const record = recordOf({
@@ -168,37 +164,6 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
   } catch (error) {
     for (const close of opened.reverse()) await close().catch(() => {});
     throw error;
-  }
-}
-
-async function serveOperator(
-  operator: Operator,
-  discovery: Discovery,
-  server: CallServer,
-  store: RequestStore,
-  host: Parameters<typeof operatorMethods>[0],
-): Promise<OperatorServer> {
-  const declare = () => discovery.declare(declarationOf(operator));
-  const declaration = await declareSettled(declare, store);
-  const { version, maxInflight } = operator;
-  const serving = new OperatorServer(server, store, {
-    declaration,
-    version,
-    declare,
-    maxInflight,
-    methods: operatorMethods(host, operator),
-  });
-  serving.start();
-  return serving;
-}
-
-/** Workers of several versions may start at once: whoever makes the queue last makes it from what all have declared. */
-async function declareSettled(declare: () => Promise<OperatorDeclaration>, store: RequestStore): Promise<OperatorDeclaration> {
-  for (let declared = await declare();;) {
-    await store.declare(declared);
-    const now = await declare();
-    if (equals(OperatorDeclarationSchema, now, declared)) return declared;
-    declared = now;
   }
 }
 
