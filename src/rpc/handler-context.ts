@@ -18,9 +18,6 @@ export interface LazyContextInit {
 // One for all calls: an error captures a stack, which costs more than a small call, and this one tells nothing by it.
 const CALL_ENDED = new ConnectError("The call has ended", Code.Canceled);
 
-// One for all: an error captures a stack, which costs more than a small call.
-let ended: ConnectError | undefined;
-
 /**
  * A Connect handler context that builds headers, values and its abort signal when a handler first asks for them: made
  * eagerly they cost more than the rest of a small call.
