@@ -126,7 +126,7 @@ describe("clients of a deployment with copies and several workers", () => {
   });
 
   test("end cleanly on Ctrl-C, and leave no process", async () => {
-    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "100000", "--clients", "2"]);
+    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "1500", "--clients", "2"]);
     await client.waitFor(/Received Response/, 30_000);
     const family = await familyOf(client.pid);
     expect(family.length).toBe(3);

@@ -251,7 +251,7 @@ describe("the client of the hello world", () => {
       startUpS: 1,
       succeeded: 6,
       failed: 2,
-      latencyMs: { p50: 5, p99: 40 },
+      latencyMs: { p50: 5, p99: 40, max: 40 },
       exitCode: 1,
     });
   });

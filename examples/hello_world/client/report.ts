@@ -48,7 +48,7 @@ export interface Summary {
   readonly succeeded: number;
   readonly failed: number;
   /** Of the requests that succeeded; 0 when none did. */
-  readonly latencyMs: { readonly p50: number; readonly p99: number };
+  readonly latencyMs: { readonly p50: number; readonly p99: number; readonly max: number };
   /** How many clients failed: the exit code. */
   readonly exitCode: number;
 }
@@ -67,7 +67,7 @@ export function summarize(reports: readonly ClientReport[]): Summary {
     startUpS: most(({ startUpMs }) => startUpMs) / 1000,
     succeeded,
     failed: sum((report) => report.failed),
-    latencyMs: { p50: at(0.5), p99: at(0.99) },
+    latencyMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
     exitCode: reports.filter(hasFailed).length,
   };
 }
@@ -76,7 +76,7 @@ export function summarize(reports: readonly ClientReport[]): Summary {
 export function summaryLines({ throughput, totalTimeS, startUpS, succeeded, failed, latencyMs }: Summary): string[] {
   return [
     `Throughput: ${throughput.toFixed(2)} requests/s Total Time: ${totalTimeS.toFixed(3)} s`,
-    `Latency: p50 ${latencyMs.p50.toFixed(2)} ms, p99 ${latencyMs.p99.toFixed(2)} ms`,
+    `Latency: p50 ${latencyMs.p50.toFixed(2)} ms, p99 ${latencyMs.p99.toFixed(2)} ms, max ${latencyMs.max.toFixed(2)} ms`,
     `Requests: ${succeeded} succeeded, ${failed} failed; start-up ${startUpS.toFixed(2)} s, not counted`,
   ];
 }
