@@ -34,7 +34,7 @@ export interface DataPlaneOptions {
   caller?: Caller;
   /** Stores of this process. */
   stores?: Iterable<TensorStore>;
-  /** Sends HTTP requests. Default: `fetch`, but for tensors' bytes over `http:` plain TCP where the runtime has it (Node, Bun). */
+  /** Sends HTTP requests. Default: the fastest that the runtime has; in Node not `fetch`, for tensors' bytes. */
   fetch?: typeof globalThis.fetch;
   /** Whether a descriptor's URL may be asked: descriptors come from strangers. Default: all. */
   allowUrl?: (url: URL) => boolean;

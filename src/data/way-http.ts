@@ -2,14 +2,14 @@ import { base64Encode } from "@bufbuild/protobuf/wire";
 import { capabilityDenied } from "../waybill/capability.ts";
 import { errorFromHttp } from "./http-error.ts";
 import { fetchGet, type HttpGet } from "./http-get.ts";
-import { tcpGet } from "./http-get-tcp.ts";
+import { nodeGet } from "./http-get-node.ts";
 import { isTensorUrl } from "./tensor-url.ts";
 import type { WayHandler } from "./way-handler.ts";
 import type { HttpWay } from "../waybill/way.ts";
 
 /** How to read over HTTP. */
 export interface HttpHandlerOptions {
-  /** Sends the requests. Default: plain TCP for `http:` in Node and Bun, else the global `fetch`. */
+  /** Sends the requests. Default: Node's own client in Node, else the global `fetch`. */
   fetch?: typeof globalThis.fetch;
   /** Whether a URL may be asked at all: a descriptor comes from a stranger. Default: all. */
   allowUrl?: (url: URL) => boolean;
@@ -27,8 +27,8 @@ export function httpHandler(options: HttpHandlerOptions = {}): WayHandler<HttpWa
   const { allowUrl, stallMs = 10_000 } = options;
   let client: { get: HttpGet; close?: () => void } | undefined;
   const open = () => {
-    const get = fetchGet(options.fetch ?? ((input, init) => fetch(input, init)));
-    return (options.fetch === undefined ? tcpGet(get) : undefined) ?? { get };
+    const own = options.fetch === undefined ? nodeGet() : undefined;
+    return own ?? { get: fetchGet(options.fetch ?? ((input, init) => fetch(input, init))) };
   };
   return {
     kind: "http",
