@@ -265,11 +265,7 @@ export class DataPlane implements AsyncDisposable {
 
   async #release(owner: Owner, waybills: Waybill[], signal: AbortSignal): Promise<void> {
     if (owner.kind === "bus") await this.#client(owner.node).release({ tensors: waybills.map(proofOf) }, { signal });
-    else {
-      const one = (waybill: Waybill) =>
-        owner.kind === "local" ? owner.store.release(waybill) : this.#http.release(waybill, signal);
-      await Promise.all(waybills.map(one));
-    }
+    else await Promise.all(waybills.map((waybill) => this.#http.release(waybill, signal)));
   }
 
   #client(node: string) {

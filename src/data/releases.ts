@@ -2,6 +2,7 @@ import type { Logger } from "../bus/logger.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { withDeadline } from "./deadline.ts";
 import { type Owner, ownerKey, type Owners } from "./owners.ts";
+import type { TensorStore } from "./store.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
 const ANSWER_MS = 5_000;
@@ -42,6 +43,7 @@ export class Releases {
   /** Ends a lease. Settles once its owner has answered or will not. */
   add(waybill: Waybill): Promise<void> {
     const owner = this.#owners.of(waybill);
+    if (owner.kind === "local") return this.#releaseHere(owner.store, waybill);
     const key = ownerKey(owner, waybill);
     let line = this.#lines.get(key);
     if (line === undefined) {
@@ -62,10 +64,16 @@ export class Releases {
     return this.#lines.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
+  /** Needs no message, so nothing to gather and no time limit. */
+  #releaseHere(store: TensorStore, waybill: Waybill): Promise<void> {
+    return store.release(waybill).catch((error) => {
+      this.#logger.debug("Cannot release a tensor: its lease will expire", { node: waybill.node, error: String(error) });
+    });
+  }
+
   async #run(key: string, line: Line): Promise<void> {
-    // A message for each would cost more than reading the tensor did. In this process there is no message.
-    if (line.owner.kind !== "local") await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
-    else await Promise.resolve();
+    // A message for each would cost more than reading the tensor did.
+    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     while (line.waiting.length > 0) {
       const batch = line.waiting.splice(0, this.#batchSize(line.owner));
       try {

@@ -23,6 +23,8 @@ export const DEFAULT_MAX_LEASE_MS = 86_400_000;
 /** Verified capabilities that an issuer remembers. */
 const CACHE_ENTRIES = 4096;
 
+const LATIN1 = new TextDecoder("latin1");
+
 /** What a capability turned out to allow. */
 export interface VerifiedCapability {
   /** The rights that are left. */
@@ -109,7 +111,7 @@ export class CapabilityIssuer {
 
   #remember(key: string, bits: number, notAfterMs: number): VerifiedCapability {
     if (this.#cache.size >= CACHE_ENTRIES) this.#cache.delete(this.#cache.keys().next().value!);
-    const entry: VerifiedCapability = { rights: Object.freeze(rightsFromBits(bits)), notAfterMs };
+    const entry: VerifiedCapability = { rights: rightsFromBits(bits), notAfterMs };
     this.#cache.set(key, entry);
     return entry;
   }
@@ -150,6 +152,7 @@ async function extendChain(
   return tag;
 }
 
+/** Of bytes that have one length each, or differ before the end: the reference is always as long. One character for one byte. */
 function cacheKey(reference: Uint8Array, capability: Uint8Array): string {
-  return String.fromCharCode(...reference, ...capability);
+  return LATIN1.decode(reference) + LATIN1.decode(capability);
 }

@@ -33,7 +33,12 @@ export function rightsToBits(rights: readonly Right[]): number {
   return bits;
 }
 
+/** Every set of rights, by its bits. */
+const SETS: readonly (readonly Right[])[] = Array.from({ length: 16 }, (_, bits) => {
+  return Object.freeze(ALL_RIGHTS.filter((right) => (bits & BITS[right]) !== 0));
+});
+
 /** The rights of a bit set; unknown bits mean nothing. */
-export function rightsFromBits(bits: number): Right[] {
-  return ALL_RIGHTS.filter((right) => (bits & BITS[right]) !== 0);
+export function rightsFromBits(bits: number): readonly Right[] {
+  return SETS[bits & 15]!;
 }

@@ -32,7 +32,8 @@ export async function examineUcx(): Promise<Finding> {
   ]);
   const about = { name: "UCX", required: false };
   if (found !== undefined) return { ...about, state: "ok", found };
-  const advice = "Not used by this version, which moves tensors over HTTP and the bus: pip install libucx-cu12, or apt-get install libucx0";
+  const advice =
+    "Not used by this version, which moves tensors over HTTP and the bus: pip install libucx-cu12, or apt-get install libucx0";
   return { ...about, state: "missing", found: `no ${name}`, advice };
 }
 
@@ -52,6 +53,7 @@ export async function examineTriton(): Promise<Finding> {
   ]);
   const about = { name: "Triton", required: false };
   if (found !== undefined) return { ...about, state: "ok", found };
-  const advice = "Not used by this version, whose operators are TypeScript: NVIDIA's container, or pip install nvidia-pytriton==0.7.0";
+  const advice =
+    "Not used by this version, whose operators are TypeScript: NVIDIA's container, or pip install nvidia-pytriton==0.7.0";
   return { ...about, state: "missing", found: `no ${name} and no tritonserver`, advice };
 }

@@ -36,6 +36,7 @@ export async function examineGpu(): Promise<Finding> {
     const advice = "nvidia-smi does not answer: install the driver's tools, or check that driver and kernel module agree";
     return { ...about, state: "warning", found: `${devices.length} devices in /dev`, advice };
   }
-  const advice = "Not used by this version, which runs on the CPU. In a container: docker run --gpus all, with the NVIDIA container toolkit";
+  const advice =
+    "Not used by this version, which runs on the CPU. In a container: docker run --gpus all, with the NVIDIA container toolkit";
   return { ...about, state: "missing", found: "none", advice };
 }
