@@ -28,7 +28,7 @@ if (run === undefined || positionals.length !== 1) {
   console.error(`usage: npm run bench -- SUITE [--json FILE] [--quick]\nsuites: ${Object.keys(SUITES).join(", ")}`);
   process.exit(2);
 }
-const cases = await run(values.quick ? { seconds: 0.5, rounds: 1 } : { seconds: 2, rounds: 5 });
+const cases = await run(values.quick ? { seconds: 0.5, rounds: 1 } : { seconds: 1, rounds: 5 });
 const report = { suite, machine: machine(), cases };
 printReport(report);
 if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`);

@@ -6,8 +6,9 @@ import { type Case, type Demand, makeCase, median } from "../lib/report.ts";
 
 /** How thorough a run is. */
 export interface RunOptions {
-  /** Seconds per load, and rounds in which product and floor take turns. */
+  /** Seconds per load. */
   readonly seconds: number;
+  /** Rounds in which product and floor take turns; three where nothing is required. */
   readonly rounds: number;
 }
 
@@ -70,7 +71,8 @@ async function measurePair(
       const floors: number[] = [];
       const also: number[] = [];
       const pick = (result: Measured) => single ? result.p50Us : result.perSecond;
-      for (let round = 0; round < options.rounds; round++) {
+      const rounds = demand === undefined ? Math.min(3, options.rounds) : options.rounds;
+      for (let round = 0; round < rounds; round++) {
         const load = (target: string): Load => ({ target, payloadBytes, inflight, seconds: options.seconds });
         floors.push(pick(await floor.run(load(row.floor))));
         measured.push(pick(await product.run(load(row.target))));
