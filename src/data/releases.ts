@@ -6,7 +6,7 @@ import type { TensorStore } from "./store.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
 const ANSWER_MS = 5_000;
-/** How long the first release of a batch waits for others. */
+/** Messages with releases are this far apart, at least. */
 const GATHER_MS = 20;
 /** Releases that wait for one owner; more are left to expire. */
 const MAX_WAITING = 65_536;
@@ -33,6 +33,7 @@ export class Releases {
   readonly #logger: Logger;
   readonly #lines = new Map<string, Line>();
   readonly #idle: (() => void)[] = [];
+  #sentAt = -Infinity;
 
   constructor(owners: Owners, send: SendReleases, logger: Logger) {
     this.#owners = owners;
@@ -72,9 +73,12 @@ export class Releases {
   }
 
   async #run(key: string, line: Line): Promise<void> {
-    // A message for each would cost more than reading the tensor did.
-    await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+    // One alone goes at once. Where they follow each other, a message for each would cost more than reading the tensor did.
+    const waitMs = this.#sentAt + GATHER_MS - performance.now();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    else await Promise.resolve();
     while (line.waiting.length > 0) {
+      this.#sentAt = performance.now();
       const batch = line.waiting.splice(0, this.#batchSize(line.owner));
       try {
         await withDeadline("Cannot release tensors", { timeoutMs: ANSWER_MS }, (signal) => {
