@@ -16,6 +16,7 @@ const BYTES_PER_SLOT = 64;
 /** What an odd header counts. */
 const HEADER_BYTES = 128;
 const HASHED_CHARS = 12;
+const MAX_COPIED_BYTES = 16_384;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -31,6 +32,9 @@ class Generation {
   readonly #slots: Int32Array;
   /** Headers differ in attempt and sequence only, so that most frames share one. */
   readonly #headers: string[] = [];
+  /** Kept as they are: copying them would cost more than the objects. */
+  readonly #large = new Map<string, FinalFrame>();
+  #largeBytes = 0;
   #used = 0;
 
   constructor(capacityBytes: number) {
@@ -45,7 +49,13 @@ class Generation {
     const meta = metadata === "" ? undefined : encoder.encode(metadata);
     const metaLength = meta?.length ?? 0;
     const size = RECORD_HEAD_BYTES + key.length + metaLength + payload.length;
-    if (this.#used + size + HEADER_BYTES * this.#headers.length > this.#bytes.length) return false;
+    const used = this.#used + this.#largeBytes + HEADER_BYTES * this.#headers.length;
+    if (used + size > this.#bytes.length) return false;
+    if (payload.length > MAX_COPIED_BYTES) {
+      this.#large.set(key, { header, metadata, payload, base });
+      this.#largeBytes += size;
+      return true;
+    }
     if (this.#headers.at(-1) !== header) this.#headers.push(header);
     const start = this.#used;
     this.#view.setUint32(start, base);
@@ -63,7 +73,18 @@ class Generation {
     return true;
   }
 
+  /** Forgets all, to begin anew in the same memory: a new block each time would be zeroed, and drive the collector. */
+  clear(): this {
+    this.#slots.fill(0);
+    this.#headers.length = 0;
+    this.#large.clear();
+    this.#largeBytes = this.#used = 0;
+    return this;
+  }
+
   get(key: string): FinalFrame | undefined {
+    const large = this.#large.get(key);
+    if (large !== undefined) return large;
     const start = this.#slots[this.#slotOf(key)]! - 1;
     if (start < 0) return undefined;
     const length = (index: number) => this.#view.getUint32(start + 4 * index);
@@ -121,8 +142,9 @@ export class FinalFrames {
   keep(key: string, frame: FinalFrame): void {
     const now = performance.now();
     if (this.#young !== undefined && now - this.#turnedAt <= this.#maxAgeMs && this.#young.keep(key, frame)) return;
+    const next = this.#old?.clear() ?? new Generation(Math.floor(this.#maxBytes / 2));
     this.#old = this.#young;
-    this.#young = new Generation(Math.floor(this.#maxBytes / 2));
+    this.#young = next;
     this.#turnedAt = now;
     this.#young.keep(key, frame);
   }
