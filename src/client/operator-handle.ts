@@ -1,4 +1,5 @@
 import { Code, ConnectError, type ContextValues, createContextValues, type Interceptor } from "@connectrpc/connect";
+import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Caller } from "../rpc/caller.ts";
@@ -17,7 +18,7 @@ import {
 } from "../tensor/mod.ts";
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
-import { type InlineChoice, inlineToParameter, place, type Placed, referenceOf } from "./placement.ts";
+import { type InlineChoice, inlineToParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
 import { type AnyTensor, type InferInputs, type InferOutputs, toTensors } from "./values.ts";
@@ -30,8 +31,6 @@ export const CORRELATION_PARAMETER = "sequence_id";
 /** The request parameter that carries the priority, as KServe names it. */
 export const PRIORITY_PARAMETER = "priority";
 
-/** Room in a message for names, shapes, parameters and headers beside the tensors. */
-const MESSAGE_ROOM_BYTES = 8 * 1024;
 const FIRST_RETRY_MS = 100;
 const MAX_KEEP_ALIVE_MS = 24 * 3600 * 1000;
 /** The owner's clock may differ from ours: the expiry of a descriptor is only its hint. */
@@ -183,7 +182,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         call.signal,
         timeoutOf(call),
         call.headers,
-        once(request),
+        createAsyncIterable([request]),
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
@@ -302,10 +301,6 @@ async function keepAlive(tensor: RemoteTensor, timeoutMs = MAX_KEEP_ALIVE_MS, si
   const leaseMs = Math.min(timeoutMs, MAX_KEEP_ALIVE_MS) + LEASE_MARGIN_MS;
   const { expiresAtMs } = tensor.waybill;
   if (expiresAtMs === 0 || expiresAtMs - Date.now() < leaseMs) await tensor.touch({ leaseMs, signal });
-}
-
-async function* once<T>(value: T): AsyncGenerator<T> {
-  yield value;
 }
 
 /** The broker would drop what is tried again with the same key, though it may never have been executed. */

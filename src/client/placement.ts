@@ -3,6 +3,9 @@ import { isTensor, type MessageTensor, type Tensor } from "../tensor/mod.ts";
 import { type Waybill, waybillToString } from "../waybill/mod.ts";
 import type { AnyTensor } from "./values.ts";
 
+/** Room in a message for names, shapes, parameters and headers beside the tensors. */
+export const MESSAGE_ROOM_BYTES: number = 8 * 1024;
+
 /** In the message, by reference, or as sizes suggest. */
 export type Inline = boolean | "auto";
 

@@ -1,6 +1,6 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type MethodImplSpec } from "@connectrpc/connect";
-import { invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
+import { createAsyncIterable, invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
 import { BEAT_INTERVAL_MS } from "./beats.ts";
 import type { CallServer } from "./call-server.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
@@ -173,7 +173,7 @@ export class RunningCall implements CallInfo {
   ): Promise<void> {
     const outputs = interceptors.length === 0
       ? spec.impl(message, this.#context)
-      : transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(once(message));
+      : transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(createAsyncIterable([message]));
     const iterator = outputs[Symbol.asyncIterator]();
     try {
       for (;;) {
@@ -280,8 +280,4 @@ export class RunningCall implements CallInfo {
     this.#context.end();
     this.#server.settled(this);
   }
-}
-
-async function* once<T>(value: T): AsyncGenerator<T> {
-  yield value;
 }

@@ -4,7 +4,7 @@ import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
 import { CORRELATION_PARAMETER, INLINE_PARAMETER, PRIORITY_PARAMETER } from "../client/operator-handle.ts";
-import { inlineFromParameter, place, type Placed, referenceOf } from "../client/placement.ts";
+import { inlineFromParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "../client/placement.ts";
 import { checkSchema } from "../client/schema.ts";
 import { type AnyTensor, type InferInputs, toTensors } from "../client/values.ts";
 import type { TensorStore } from "../data/store.ts";
@@ -26,7 +26,6 @@ import type { OperatorMetrics, WorkerMetrics } from "./metrics.ts";
 import type { Operator, OperatorRequest } from "./operator.ts";
 
 const AUTO_INLINE_MAX_BYTES = 64 * 1024;
-const MESSAGE_ROOM_BYTES = 8 * 1024;
 
 /** What an execution needs of its worker. */
 export interface ExecutionHost {
