@@ -42,6 +42,8 @@ export interface DeclareOptions {
   versions?: readonly string[];
   /** Deliveries of a request before it is given up. Default 3. */
   maxAttempts?: number;
+  /** How long a worker may be silent about a request until another one gets it. Default 5,000 ms. */
+  ackWaitMs?: number;
   /** Priority levels. Default 1: none. */
   priorities?: number;
   /** Where the queue is kept: `"memory"` outlives workers, `"file"` also the broker. Default `"memory"`. */

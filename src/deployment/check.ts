@@ -1,5 +1,6 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import { redactUrl } from "../bus/urls.ts";
+import { MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import { fault } from "../rpc/error.ts";
 import type { DeploymentOptions } from "./definition.ts";
 
@@ -50,6 +51,10 @@ const deploymentRules: Rules<DeploymentOptions> = {
   logLevel: oneOf("error", "warn", "info", "debug"),
   startingMetricsPort: port,
   restart: record,
+  ackWaitMs: rule(
+    `an integer from ${MIN_ACK_WAIT_MS} to ${MAX_ACK_WAIT_MS}`,
+    (value) => isInteger(value, MIN_ACK_WAIT_MS, MAX_ACK_WAIT_MS),
+  ),
   drainMs: milliseconds,
   startTimeoutMs: milliseconds,
 };

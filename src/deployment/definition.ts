@@ -62,6 +62,8 @@ export interface DeploymentOptions {
   startingMetricsPort?: number;
   /** What becomes of workers that end. Default: they are restarted, as {@linkcode RestartPolicy} says. */
   restart?: RestartPolicy;
+  /** How long a worker may be silent about a request until another one gets it, for operators that do not say it. Default 5,000 ms. */
+  ackWaitMs?: number;
   /** How long running requests have to end when the deployment stops. Default 30,000 ms. */
   drainMs?: number;
   /** How long everything may take until it serves. Default 60,000 ms. */

@@ -70,6 +70,8 @@ export interface DeploymentPlan {
   readonly clearLogs: boolean;
   readonly logLevel: LogLevel;
   readonly restart: Readonly<Required<RestartPolicy>>;
+  /** `undefined` for the workers' own default. */
+  readonly ackWaitMs: number | undefined;
   readonly drainMs: number;
   readonly startTimeoutMs: number;
 }
@@ -120,6 +122,7 @@ export async function planDeployment(
       backoffMs: restart.backoffMs ?? 500,
       maxBackoffMs: restart.maxBackoffMs ?? 30_000,
     },
+    ackWaitMs: options.ackWaitMs,
     drainMs: options.drainMs ?? 30_000,
     startTimeoutMs: options.startTimeoutMs ?? 60_000,
   };

@@ -19,6 +19,7 @@ export function workerEnvironment(
     WAYBILL_TOKEN: plan.token,
     WAYBILL_METRICS_PORT: worker.metricsPort === undefined ? undefined : String(worker.metricsPort),
     WAYBILL_LOG_LEVEL: plan.logLevel,
+    WAYBILL_ACK_WAIT_MS: plan.ackWaitMs === undefined ? undefined : String(plan.ackWaitMs),
     WAYBILL_DRAIN_MS: String(plan.drainMs),
     WAYBILL_OPERATORS: worker.operators === undefined ? undefined : JSON.stringify(worker.operators),
     ...worker.env,

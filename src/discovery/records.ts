@@ -100,5 +100,6 @@ export function mergeDeclarations(stored: OperatorDeclaration | undefined, added
     maxQueuedMessages: added.maxQueuedMessages || base.maxQueuedMessages,
     maxQueuedBytes: added.maxQueuedBytes || base.maxQueuedBytes,
     maxQueuedAgeMs: added.maxQueuedAgeMs || base.maxQueuedAgeMs,
+    ackWaitMs: added.ackWaitMs || base.ackWaitMs,
   });
 }

@@ -4,6 +4,12 @@ import { FRAME_HEADER } from "./frame.ts";
 
 /** How often signs of life are sent for a running request. */
 export const BEAT_INTERVAL_MS = 1_000;
+/** Without a sign of life for this long, a stored request goes to another worker. */
+export const DEFAULT_ACK_WAIT_MS = 5_000;
+/** Less would count a busy machine's workers as dead. */
+export const MIN_ACK_WAIT_MS = 500;
+/** A day. */
+export const MAX_ACK_WAIT_MS = 86_400_000;
 /** What tells the broker that a stored request is still being worked on. */
 export const IN_PROGRESS: Uint8Array<ArrayBuffer> = new TextEncoder().encode("+WPI");
 
@@ -24,11 +30,35 @@ export interface Beat {
 export interface Beats {
   /** Begins; `onCallerGone` is called when nobody has listened for the answer for some seconds. Returns a handle. */
   start(beat: Beat, onCallerGone: () => void): number;
+  /** Makes in-progress beats come often enough for a broker that waits this long for them. They never get rarer again. */
+  fitTo(ackWaitMs: number): void;
   /** No more in-progress beats: the request is acknowledged. */
   acknowledged(handle: number): void;
   /** Ends. */
   stop(handle: number): void;
   close(): Promise<void>;
+}
+
+/** In-progress beats as often as the broker needs them, heartbeats each second: which of them a tick of the timer sends. */
+export class BeatPace {
+  /** Between two ticks. */
+  intervalMs: number = BEAT_INTERVAL_MS;
+  #heartbeatsAt = -Infinity;
+
+  /** As {@linkcode Beats.fitTo}; returns whether the interval has changed. */
+  fitTo(ackWaitMs: number): boolean {
+    const before = this.intervalMs;
+    // Four, so that a late beat or two do not cost the request.
+    this.intervalMs = Math.min(before, Math.floor(ackWaitMs / 4));
+    return this.intervalMs !== before;
+  }
+
+  /** Whether the tick that happens now is one for heartbeats. */
+  isForHeartbeats(now: number): boolean {
+    if (now - this.#heartbeatsAt < BEAT_INTERVAL_MS - this.intervalMs / 2) return false;
+    this.#heartbeatsAt = now;
+    return true;
+  }
 }
 
 const EMPTY = new Uint8Array(0);
@@ -47,6 +77,7 @@ export class LoopBeats implements Beats {
   readonly #goneSubject: string;
   readonly #entries = new Map<number, Entry>();
   readonly #subscription: { unsubscribe(): void };
+  readonly #pace = new BeatPace();
   #next = 1;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -65,8 +96,14 @@ export class LoopBeats implements Beats {
   start(beat: Beat, onCallerGone: () => void): number {
     const handle = this.#next++;
     this.#entries.set(handle, { beat, startedAt: performance.now(), stored: true, onCallerGone });
-    this.#timer ??= setInterval(() => this.#beat(), BEAT_INTERVAL_MS);
+    this.#timer ??= setInterval(() => this.#beat(), this.#pace.intervalMs);
     return handle;
+  }
+
+  fitTo(ackWaitMs: number): void {
+    if (!this.#pace.fitTo(ackWaitMs) || this.#timer === undefined) return;
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#beat(), this.#pace.intervalMs);
   }
 
   acknowledged(handle: number): void {
@@ -93,14 +130,17 @@ export class LoopBeats implements Beats {
       return;
     }
     if (!this.#bus.connected) return;
-    const due = performance.now() - BEAT_INTERVAL_MS / 2;
+    const now = performance.now();
+    const heartbeats = this.#pace.isForHeartbeats(now);
     for (const [handle, { beat, startedAt, stored }] of this.#entries) {
-      if (startedAt > due) continue;
-      if (beat.answerSubject !== undefined) {
+      const ageMs = now - startedAt;
+      if (heartbeats && ageMs >= BEAT_INTERVAL_MS / 2 && beat.answerSubject !== undefined) {
         const reply = `${this.#goneSubject}${handle}`;
         this.#bus.publish(beat.answerSubject, EMPTY, { headers: { [FRAME_HEADER]: beat.header }, reply });
       }
-      if (stored && beat.progressSubject !== undefined) this.#bus.publish(beat.progressSubject, IN_PROGRESS);
+      if (stored && ageMs >= this.#pace.intervalMs / 2 && beat.progressSubject !== undefined) {
+        this.#bus.publish(beat.progressSubject, IN_PROGRESS);
+      }
     }
   }
 }

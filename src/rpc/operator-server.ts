@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import type { OperatorDeclaration } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { BusMessage, BusSubscription } from "../bus/bus.ts";
+import { DEFAULT_ACK_WAIT_MS } from "./beats.ts";
 import type { CallServer, Methods } from "./call-server.ts";
 import type { Delivery } from "./delivery.ts";
 import { fault } from "./error.ts";
@@ -98,7 +99,8 @@ export class OperatorServer {
   /** Others have declared the operator too: what asks for no version may be for another one now. */
   redeclared(declaration: OperatorDeclaration): void {
     this.#declaration = declaration;
-    const { bus, subjects } = this.#server;
+    const { bus, subjects, beats } = this.#server;
+    beats.fitTo(declaration.ackWaitMs || DEFAULT_ACK_WAIT_MS);
     if (declaration.defaultVersion !== this.#options.version) {
       void this.#unversioned?.drain();
       this.#unversioned = undefined;

@@ -8,7 +8,7 @@ const WORDS_PER_ENTRY = 4;
 const TICK = 0;
 const STATE = 0;
 const GENERATION = 1;
-const SECONDS = 2;
+const STARTED = 2;
 const STORED = 3;
 
 const encoder = new TextEncoder();
@@ -17,7 +17,7 @@ const decoder = new TextDecoder();
 /** A beat as the beating thread reads it. */
 export interface BeatEntry {
   readonly handle: number;
-  readonly ageSeconds: number;
+  readonly ageMs: number;
   readonly stored: boolean;
   readonly beat: Beat;
 }
@@ -27,7 +27,7 @@ export interface BeatEntry {
  * microsecond, and a loop that is blocked need not do anything for its requests to stay known.
  *
  * Words: a tick that the serving thread counts up while it lives; then per entry its state (1 in use), its generation, the
- * second it began and whether it is still stored.
+ * millisecond it began (of which 32 bits are kept) and whether it is still stored.
  */
 export class BeatTable {
   readonly buffer: SharedArrayBuffer;
@@ -81,7 +81,7 @@ export class BeatTable {
     }
     const word = CONTROL_WORDS + index * WORDS_PER_ENTRY;
     const generation = Atomics.add(this.#words, word + GENERATION, 1) + 1;
-    Atomics.store(this.#words, word + SECONDS, Math.floor(Date.now() / 1000) | 0);
+    Atomics.store(this.#words, word + STARTED, Date.now() | 0);
     Atomics.store(this.#words, word + STORED, 1);
     Atomics.store(this.#words, word + STATE, 1);
     return index + this.#entries * (generation & 0xfffff);
@@ -104,14 +104,14 @@ export class BeatTable {
       if (Atomics.load(this.#words, word + STATE) === 0) continue;
       const generation = Atomics.load(this.#words, word + GENERATION);
       const [answerSubject, header = "", progressSubject] = this.#texts(index);
-      const ageSeconds = (Math.floor(Date.now() / 1000) | 0) - Atomics.load(this.#words, word + SECONDS);
+      const ageMs = (Date.now() - Atomics.load(this.#words, word + STARTED)) | 0;
       const stored = Atomics.load(this.#words, word + STORED) === 1;
       // Reused while it was read: what was read may be of two requests.
       if (Atomics.load(this.#words, word + STATE) === 0 || Atomics.load(this.#words, word + GENERATION) !== generation) {
         continue;
       }
       const beat = { answerSubject: answerSubject || undefined, header, progressSubject: progressSubject || undefined };
-      yield { handle: index + this.#entries * (generation & 0xfffff), ageSeconds, stored, beat };
+      yield { handle: index + this.#entries * (generation & 0xfffff), ageMs, stored, beat };
     }
   }
 

@@ -7,7 +7,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { connectBus } from "../bus/connect.ts";
 import type { BusOptions } from "../bus/options.ts";
-import { BEAT_INTERVAL_MS, IN_PROGRESS } from "../rpc/beats.ts";
+import { BEAT_INTERVAL_MS, BeatPace, IN_PROGRESS } from "../rpc/beats.ts";
 import { FRAME_HEADER } from "../rpc/frame.ts";
 import { BeatTable } from "./beat-table.ts";
 
@@ -32,23 +32,29 @@ await bus.flush();
 
 let ticks = table.ticks;
 let tickedAt = performance.now();
-const timer = setInterval(() => {
+const pace = new BeatPace();
+let timer = setInterval(beat, pace.intervalMs);
+
+function beat(): void {
   const now = performance.now();
   if (table.ticks !== ticks) {
     ticks = table.ticks;
     tickedAt = now;
   }
   if (now - tickedAt > stallMs || !bus.connected) return;
-  for (const { handle, ageSeconds, stored, beat } of table.read()) {
-    if (ageSeconds < 1) continue;
-    if (stored && beat.progressSubject !== undefined) bus.publish(beat.progressSubject, IN_PROGRESS);
-    if (beat.answerSubject === undefined) continue;
+  const heartbeats = pace.isForHeartbeats(now);
+  for (const { handle, ageMs, stored, beat } of table.read()) {
+    if (stored && ageMs >= pace.intervalMs / 2 && beat.progressSubject !== undefined) {
+      bus.publish(beat.progressSubject, IN_PROGRESS);
+    }
+    if (!heartbeats || ageMs < BEAT_INTERVAL_MS / 2 || beat.answerSubject === undefined) continue;
     bus.publish(beat.answerSubject, EMPTY, { headers: { [FRAME_HEADER]: beat.header }, reply: `${goneSubject}${handle}` });
   }
-}, BEAT_INTERVAL_MS);
+}
 
-parentPort?.on("message", () => {
+parentPort?.on("message", (ackWaitMs: number) => {
+  if (!pace.fitTo(ackWaitMs)) return;
   clearInterval(timer);
-  void bus.close().then(() => parentPort?.close());
+  timer = setInterval(beat, pace.intervalMs);
 });
 parentPort?.postMessage({ ready: true });

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { isStandardSchema, type TensorSchema } from "../client/schema.ts";
 import type { AnyTensor, TensorValue } from "../client/values.ts";
 import type { InlineChoice } from "../client/placement.ts";
+import { MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import { escapeName } from "../rpc/names.ts";
 import { checkSpecs, type DType, type InferParameters, type Tensor, type TensorSpecs } from "../tensor/mod.ts";
 import type { Delegation, OperatorContext } from "./context.ts";
@@ -68,6 +69,11 @@ export interface OperatorCommon<
   idempotent?: boolean;
   /** Deliveries of a queued request before it is given up. Default 3. */
   maxAttempts?: number;
+  /**
+   * How long a worker may be silent about a request, as when it was killed, until another one gets it. Workers give a sign of life four
+   * times as often, at most each second. From 500. Default: the worker's, 5,000 ms.
+   */
+  ackWaitMs?: number;
   /** Priority levels of its queue. Default 1: none. */
   priorities?: number;
   /** Where its queue is kept: `"memory"` outlives workers, `"file"` also the broker. Default `"memory"`. */
@@ -127,6 +133,8 @@ export interface Operator {
   readonly idempotent: boolean;
   /** Deliveries of a queued request before it is given up. */
   readonly maxAttempts: number;
+  /** How long a worker may be silent about a request; `undefined` for what the worker says. */
+  readonly ackWaitMs: number | undefined;
   /** Priority levels of its queue. */
   readonly priorities: number;
   /** Where its queue is kept. */
@@ -201,6 +209,7 @@ export function operator(options: OperatorOptions | BatchOperatorOptions): Opera
     maxInflight,
     idempotent: options.idempotent ?? false,
     maxAttempts: whole("maxAttempts", options.maxAttempts ?? 3, 1),
+    ackWaitMs: options.ackWaitMs === undefined ? undefined : whole("ackWaitMs", options.ackWaitMs, MIN_ACK_WAIT_MS),
     priorities: whole("priorities", options.priorities ?? 1, 1),
     storage: options.storage ?? "memory",
     maxQueuedMessages: whole("maxQueuedMessages", options.maxQueuedMessages ?? 100_000, 1),

@@ -11,8 +11,12 @@ import { wayToWire } from "../waybill/mod.ts";
 import type { ServedTensors } from "../client/serve-tensors.ts";
 import type { Operator } from "./operator.ts";
 
-/** An operator as its queue is declared. */
-export function declarationOf(operator: Operator): OperatorDeclaration {
+/**
+ * An operator as its queue is declared.
+ *
+ * @param ackWaitMs what the worker says where the operator does not
+ */
+export function declarationOf(operator: Operator, ackWaitMs: number): OperatorDeclaration {
   return create(OperatorDeclarationSchema, {
     name: operator.name,
     versions: [operator.version],
@@ -23,6 +27,7 @@ export function declarationOf(operator: Operator): OperatorDeclaration {
     maxQueuedMessages: BigInt(operator.maxQueuedMessages),
     maxQueuedBytes: BigInt(operator.maxQueuedBytes),
     maxQueuedAgeMs: BigInt(operator.maxQueuedAgeMs),
+    ackWaitMs: operator.ackWaitMs ?? ackWaitMs,
   });
 }
 

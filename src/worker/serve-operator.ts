@@ -17,6 +17,8 @@ export interface Serving {
   readonly server: CallServer;
   readonly store: RequestStore;
   readonly host: ExecutionHost;
+  /** For operators that do not say it themselves. */
+  readonly ackWaitMs: number;
 }
 
 /** Declares operators and begins to serve them. */
@@ -45,10 +47,10 @@ export async function followDeclarations(
 
 async function serveOperator(
   operator: Operator,
-  { discovery, server, store, host }: Serving,
+  { discovery, server, store, host, ackWaitMs }: Serving,
   versions: readonly string[],
 ): Promise<OperatorServer> {
-  const declare = () => discovery.declare(declarationOf(operator));
+  const declare = () => discovery.declare(declarationOf(operator, ackWaitMs));
   const declaration = await declareSettled(declare, store);
   const { version, maxInflight } = operator;
   const serving = new OperatorServer(server, store, {

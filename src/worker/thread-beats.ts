@@ -80,6 +80,11 @@ export class ThreadBeats implements Beats {
     return handle;
   }
 
+  fitTo(ackWaitMs: number): void {
+    this.#loop.fitTo(ackWaitMs);
+    this.#thread.postMessage(ackWaitMs);
+  }
+
   acknowledged(handle: number): void {
     if (handle < 0) this.#loop.acknowledged(-handle);
     else this.#table.acknowledged(handle);

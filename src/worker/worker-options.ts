@@ -5,6 +5,7 @@ import type { Logger } from "../bus/logger.ts";
 import type { BusOptions } from "../bus/options.ts";
 import type { ServeTensorsOptions } from "../client/serve-tensors.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import { DEFAULT_ACK_WAIT_MS, MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import type { Operator } from "./operator.ts";
 
 /** What a worker serves, and how. What a deployment says (in the environment) goes before what is left out here. */
@@ -23,6 +24,9 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
   tensors?: ServeTensorsOptions;
   /** How long its loop may be blocked before its requests are given to others. Default 30,000 ms. */
   stallMs?: number;
+  /** How long it may be silent about a request until another worker gets it, for operators that do not say it. From 500. Default
+   * `WAYBILL_ACK_WAIT_MS`, else 5,000 ms. */
+  ackWaitMs?: number;
   /** How long running requests have to end when it drains. Default `WAYBILL_DRAIN_MS`, else 30,000 ms. */
   drainMs?: number;
   /** Default: JSON lines on standard output where the worker is the program, else silent. */
@@ -38,7 +42,7 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
 /** A worker's options with everything decided. */
 export type ResolvedWorkerOptions =
   & WorkerOptions
-  & Required<Pick<WorkerOptions, "name" | "namespace" | "stallMs" | "drainMs" | "waitOnFirstConnectMs">>
+  & Required<Pick<WorkerOptions, "name" | "namespace" | "stallMs" | "ackWaitMs" | "drainMs" | "waitOnFirstConnectMs">>
   & { servers: readonly string[] };
 
 /**
@@ -71,10 +75,16 @@ export function resolveOptions(options: WorkerOptions, env: Record<string, strin
     namespace: options.namespace ?? env.WAYBILL_NAMESPACE ?? DEFAULT_NAMESPACE,
     metricsPort: options.metricsPort ?? variable(env, "WAYBILL_METRICS_PORT", 65_535),
     stallMs: options.stallMs ?? 30_000,
+    ackWaitMs: ackWait(options.ackWaitMs ?? variable(env, "WAYBILL_ACK_WAIT_MS", MAX_ACK_WAIT_MS)),
     drainMs: options.drainMs ?? variable(env, "WAYBILL_DRAIN_MS", Number.MAX_SAFE_INTEGER) ?? 30_000,
     waitOnFirstConnectMs: options.waitOnFirstConnectMs ?? 30_000,
     servers: typeof servers === "string" ? [servers] : servers,
   };
+}
+
+function ackWait(value: number = DEFAULT_ACK_WAIT_MS): number {
+  if (Number.isInteger(value) && value >= MIN_ACK_WAIT_MS && value <= MAX_ACK_WAIT_MS) return value;
+  throw refusal(`ackWaitMs must be an integer from ${MIN_ACK_WAIT_MS} to ${MAX_ACK_WAIT_MS}, got ${value}`);
 }
 
 function variable(env: Record<string, string | undefined>, name: string, max: number): number | undefined {

@@ -133,7 +133,13 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     client.adoptStore(served);
     const metrics = new WorkerMetrics({ worker: name, namespace }, () => served.store);
     const host = { client, store: served.store, logger, metrics };
-    const operators = await serveOperators(resolved.operators, { discovery, server, store, host });
+    const operators = await serveOperators(resolved.operators, {
+      discovery,
+      server,
+      store,
+      host,
+      ackWaitMs: resolved.ackWaitMs,
+    });
     void followDeclarations(discovery, operators, logger);
     await bus.flush();
     const status = resolved.metricsPort === undefined ? undefined : await serveStatus(metrics, bus, resolved.metricsPort);

@@ -65,12 +65,20 @@ export class QueueWorld {
   /** Joins a broker, with an operator that is declared there. */
   static async join(broker: Broker, options: Partial<OperatorDeclaration> = {}): Promise<QueueWorld> {
     const control = await connectBus(broker.tcpUrl);
-    const usual = { name: "op", versions: ["1"], defaultVersion: "1", maxAttempts: 3, priorities: 1, storage: "memory" };
+    const usual = {
+      name: "op",
+      versions: ["1"],
+      defaultVersion: "1",
+      maxAttempts: 3,
+      priorities: 1,
+      storage: "memory",
+      ackWaitMs,
+    };
     const declaration = Object.assign(create(OperatorDeclarationSchema, usual), options);
     const namespace = `t${crypto.randomUUID().slice(0, 8)}`;
     const world = new QueueWorld(broker, control, namespace, declaration);
     world.#closing.push(() => control.close());
-    await declareQueue(control, world.subjects, declaration, ackWaitMs);
+    await declareQueue(control, world.subjects, declaration);
     return world;
   }
 
@@ -81,7 +89,7 @@ export class QueueWorld {
   async worker(behaviour: Behaviour): Promise<BareWorker> {
     const bus = await connectBus(this.broker.tcpUrl, { reconnectWaitMs: 50 });
     const server = new CallServer(bus, { namespace: this.subjects.namespace });
-    const store = new JetStreamStore(bus, this.subjects, server.instance, { ackWaitMs });
+    const store = new JetStreamStore(bus, this.subjects, server.instance);
     const { infer = (text) => text, stream, maxInflight = 5, version = "1" } = behaviour;
     const operator = new OperatorServer(server, store, {
       declaration: this.declaration,

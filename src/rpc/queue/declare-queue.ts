@@ -1,11 +1,10 @@
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../../bus/bus.ts";
+import { DEFAULT_ACK_WAIT_MS } from "../beats.ts";
 import { escapeName } from "../names.ts";
 import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
 import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
 
-/** Unacknowledged for this long, a request goes to another worker; beats come every second. */
-const DEFAULT_ACK_WAIT_MS = 5_000;
 const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
 const MAX_DEAD_LETTERS = 100_000;
 const MAX_WAITING = 8_192;
@@ -24,14 +23,12 @@ export function consumerName(version: string, priority: number): string {
  * Makes an operator's queue in the broker, or brings it up to date: a work-queue stream with one durable consumer per version
  * and priority, beside the dead letters. Apart from the store that pulls from it, because clients that declare never pull.
  *
- * @param ackWaitMs how long a worker may be silent about a request before another one gets it
  * @throws {ConnectError} `permission_denied` when the broker refuses
  */
 export async function declareQueue(
   bus: Bus,
   subjects: Subjects,
   declaration: OperatorDeclaration,
-  ackWaitMs: number = DEFAULT_ACK_WAIT_MS,
 ): Promise<void> {
   await ensureStream(bus, {
     name: subjects.deadLetterStream(),
@@ -83,7 +80,7 @@ export async function declareQueue(
             durable_name: consumerName(version, priority),
             filter_subject: subjects.queue(declaration.name, version, priority),
             ack_policy: "explicit",
-            ack_wait: nanos(ackWaitMs),
+            ack_wait: nanos(declaration.ackWaitMs || DEFAULT_ACK_WAIT_MS),
             max_deliver: -1,
             max_ack_pending: -1,
             max_waiting: MAX_WAITING,

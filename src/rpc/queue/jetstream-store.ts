@@ -26,8 +26,6 @@ const NAK = new TextEncoder().encode("-NAK");
 
 /** How queues in the broker are kept. */
 export interface JetStreamStoreOptions {
-  /** Unacknowledged and without beats for this long, a request goes to another worker. Default 5,000 ms. */
-  ackWaitMs?: number;
   /** Default: silent. */
   logger?: Logger;
 }
@@ -39,7 +37,6 @@ export class JetStreamStore implements RequestStore {
   readonly #inbox: string;
   readonly #logger: Logger;
   readonly #clock: BrokerClock;
-  readonly #ackWaitMs: number | undefined;
   readonly #pullers = new Set<Puller>();
   readonly #priorityPullers = new Set<PriorityPuller>();
   readonly #offStatus: () => void;
@@ -50,7 +47,6 @@ export class JetStreamStore implements RequestStore {
     this.#bus = bus;
     this.#subjects = subjects;
     this.#logger = options.logger ?? silentLogger;
-    this.#ackWaitMs = options.ackWaitMs;
     this.#inbox = `${subjects.answers(instance)}pull.`;
     this.#clock = new BrokerClock(bus, subjects.deadLetterStream());
     this.#offStatus = bus.onStatus((status) => {
@@ -65,7 +61,7 @@ export class JetStreamStore implements RequestStore {
   }
 
   async declare(declaration: OperatorDeclaration): Promise<void> {
-    await declareQueue(this.#bus, this.#subjects, declaration, this.#ackWaitMs);
+    await declareQueue(this.#bus, this.#subjects, declaration);
     await this.#clock.measure();
   }
 
