@@ -6,6 +6,7 @@ import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
 import type { DiscoveryEvent } from "../discovery/discovery.ts";
 import { abortError, fault } from "../rpc/error.ts";
+import { CancelJanitor } from "../rpc/queue/cancel-janitor.ts";
 import { type Guard, startGuard } from "./broker/guard.ts";
 import type { ControlAnswer, ControlRequest } from "./control/messages.ts";
 import { ControlServer } from "./control/server.ts";
@@ -34,6 +35,7 @@ export class Supervisor implements Deployment {
   #control: ControlServer | undefined;
   #broker: SupervisedBroker | undefined;
   #client: Client | undefined;
+  #janitor: CancelJanitor | undefined;
   #workers: SupervisedWorker[] = [];
   #startingWork: Promise<void> | undefined;
   #stopping: Promise<number> | undefined;
@@ -113,6 +115,7 @@ export class Supervisor implements Deployment {
     const { namespace, token } = plan;
     const waitOnFirstConnectMs = plan.startTimeoutMs;
     this.#client = await connect(servers, { namespace, token, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
+    if (this.#client.bus.canStore) this.#janitor = new CancelJanitor(this.#client.bus, this.#client.caller.subjects);
     await this.#client.discovery.watch((event) => this.#observe(event), { signal, timeoutMs: plan.startTimeoutMs });
     signal.throwIfAborted();
     this.#workers = plan.workers.map((worker) => new SupervisedWorker(worker, { plan, servers, guard: this.#guard, emit }));
@@ -171,6 +174,7 @@ export class Supervisor implements Deployment {
     // What it is about to start would be missed.
     await this.#startingWork?.catch(() => {});
     const codes = await Promise.all(this.#workers.map((worker) => worker.stop(drainMs)));
+    await this.#janitor?.close();
     await this.#client?.close().catch(() => {});
     await this.#broker?.stop({ atOnce: drainMs <= 0 });
     const exitCode = Math.max(0, ...codes);

@@ -68,21 +68,24 @@ export class OperatorServer {
   }
 
   /** Begins to take requests. The queue was declared before. */
-  start(): void {
+  async start(): Promise<void> {
     const { declaration, version } = this.#options;
     const { bus, subjects, instance } = this.#server;
     const { name } = declaration;
     const direct = (message: BusMessage) => this.#onDirect(message);
-    this.#requests = [
-      bus.subscribe(subjects.direct(name, version), direct, { queue: "workers" }),
-      bus.subscribe(subjects.directed(name, instance), (message) => this.#onDirected(message)),
-    ];
-    this.redeclared(declaration);
+    // Before the look at what was canceled while nobody was there: what is canceled from now on is heard.
     this.#later = [
       bus.subscribe(subjects.control(name, instance), (message) => this.#onLater(message, true)),
       bus.subscribe(subjects.everyInstance(name), (message) => this.#onLater(message, false)),
       bus.subscribe(subjects.everyInstance(name), (message) => void this.#onJanitor(message), { queue: "janitor" }),
     ];
+    await this.#sweep();
+    if (this.#stopped) return;
+    this.#requests = [
+      bus.subscribe(subjects.direct(name, version), direct, { queue: "workers" }),
+      bus.subscribe(subjects.directed(name, instance), (message) => this.#onDirected(message)),
+    ];
+    this.redeclared(declaration);
     this.#pull = this.#store.open(declaration, version, {
       free: () => this.#slots.free - this.#held.length,
       deliver: (request) => {
@@ -92,8 +95,20 @@ export class OperatorServer {
         if (this.#slots.used === used) this.#pull?.demand();
       },
       declare: () => this.#options.declare(),
+      repaired: () => this.#sweep(),
     });
     this.#pull.demand();
+  }
+
+  /** Deals with what was canceled while this instance could not hear it. */
+  async #sweep(): Promise<void> {
+    const { bus, tombstones, logger } = this.#server;
+    try {
+      await bus.flush();
+      await this.#store.sweep(this.name, ({ caller, call, timeoutMs }) => tombstones.add(`${caller}.${call}`, timeoutMs));
+    } catch (error) {
+      logger.warn("Cannot look for canceled requests", { operator: this.name, error: String(error) });
+    }
   }
 
   /** Others have declared the operator too: what asks for no version may be for another one now. */
@@ -246,7 +261,9 @@ export class OperatorServer {
     const { name } = this;
     try {
       if (frame.kind === "cancel") {
-        if (frame.seq > 0) await this.#store.remove(name, frame.seq, frame.caller, frame.call);
+        if (frame.seq === 0) return;
+        await this.#store.remove(name, frame.seq, frame.caller, frame.call);
+        await this.#store.forget(name, frame);
       } else if (this.#server.find(frame) === undefined) {
         const stored = frame.seq > 0 && await this.#store.has(name, frame.seq, frame.caller, frame.call);
         this.#server.report(frame, stored ? "queued" : "unknown");

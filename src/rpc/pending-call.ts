@@ -6,6 +6,7 @@ import type { Caller } from "./caller.ts";
 import { fault } from "./error.ts";
 import { type AnswerFrame, type CallerFrameKind, encodeCallerFrame, FRAME_HEADER, META_HEADER } from "./frame.ts";
 import { randomId } from "./ids.ts";
+import { publishLater, storeCancel } from "./later-frames.ts";
 import { unescapeName } from "./names.ts";
 import { operatorRoute, type Route } from "./route.ts";
 import { readStoreAnswer } from "./store-answer.ts";
@@ -349,20 +350,22 @@ export abstract class PendingCall {
 
   /** Something is heard of a canceled call: the cancel was too early, got lost, or is still on its way. */
   #onLate(message: BusMessage, frame: AnswerFrame | undefined): void {
-    if (frame === undefined) {
-      const seq = this.route.stored && message.status === undefined ? readStoreAnswer(message.payload)?.seq : undefined;
+    const { instance } = this;
+    const now = this.caller.now();
+    // The instance that had it is gone: the cancel is for whoever gets it next.
+    if (message.status === 503 && instance !== undefined) this.instance = undefined;
+    else if (message.status !== undefined) return;
+    else if (frame === undefined) {
+      const seq = this.route.stored ? readStoreAnswer(message.payload)?.seq : undefined;
       if (seq === undefined || this.#storedSeq !== 0) return;
       this.#storedSeq = seq;
-      this.#canceledAt = -Infinity;
     } else if (frame.kind === "response" || frame.kind === "error" || frame.kind === "end") return this.caller.forget(this);
     else if (frame.kind === "moved") {
-      this.#onMoved(frame, this.caller.now());
+      this.#onMoved(frame, now);
       this.instance = undefined;
-      this.#canceledAt = -Infinity;
     } else if (frame.kind === "heartbeat" && frame.word !== "running") return;
+    else if (now < this.#canceledAt + timing.CANCEL_AGAIN_MS && instance === frame.instance) return;
     else this.instance = frame.instance;
-    const now = this.caller.now();
-    if (now < this.#canceledAt + timing.CANCEL_AGAIN_MS) return;
     this.#canceledAt = now;
     this.send("cancel");
   }
@@ -370,16 +373,16 @@ export abstract class PendingCall {
   /** Sends a later frame of this call. */
   protected send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
     const { route } = this;
-    const probing = kind === "probe";
+    const asking = this.instance !== undefined && kind === "cancel" || kind === "probe" && this.#state !== "opening";
     const subject = this.instance === undefined ? route.everyone ?? route.subject : route.control(this.instance);
-    const headers = { [FRAME_HEADER]: this.#frame(kind, "", creditItems, creditBytes) };
+    const frame = this.#frame(kind, "", creditItems, creditBytes);
     // While opening, "no responders" is about the request, and must be about nothing else.
-    const reply = probing && this.#state !== "opening" ? this.caller.answerSubject(this.id) : undefined;
-    try {
-      this.caller.bus.publish(subject, EMPTY, { headers, reply });
-    } catch {
-      // The connection is closed; every call of it fails on its own.
+    const reply = asking ? this.caller.answerSubject(this.id) : undefined;
+    if (kind === "cancel" && this.instance === undefined) {
+      const leftMs = this.deadlineAt - this.caller.now();
+      storeCancel(this.caller, route, { caller: this.caller.id, call: this.id }, frame, leftMs);
     }
+    publishLater(this.caller, subject, frame, reply);
   }
 
   #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number): string {
@@ -395,5 +398,3 @@ export abstract class PendingCall {
     return fault(`Cannot call ${route.label}: ${what}`, code, { reason, operator: route.operator, instance, attempt });
   }
 }
-
-const EMPTY = new Uint8Array(0);

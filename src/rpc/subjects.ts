@@ -58,6 +58,14 @@ export class Subjects {
   deadLetters(operator: string): string {
     return `${this.#root}.dl.${escapeName(operator)}`;
   }
+  /** A cancel that is stored for instances to come. The caller stands in it, so that the broker can hold each to its own. */
+  canceled(operator: string, caller: string, call: string): string {
+    return `${this.#root}.t.${escapeName(operator)}.${caller}.${call}`;
+  }
+  /** All {@linkcode canceled} subjects. */
+  everyCanceled(): string {
+    return `${this.#root}.t.*.*.*`;
+  }
   /** One node's tensor service. */
   node(node: string): string {
     return `${this.#root}.n.${escapeName(node)}`;
@@ -65,6 +73,10 @@ export class Subjects {
   /** The stream behind {@linkcode queueAll}. `+` occurs in no token, so no two operators share a name. */
   queueStream(operator: string): string {
     return `wb+${this.namespace}+q+${escapeName(operator)}`;
+  }
+  /** The stream behind {@linkcode canceled}. */
+  cancelStream(): string {
+    return `wb+${this.namespace}+t`;
   }
   /** The stream of all dead letters of the namespace. */
   deadLetterStream(): string {

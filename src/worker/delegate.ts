@@ -4,6 +4,7 @@ import { type ModelInferRequest, ModelInferRequestSchema } from "../../gen/infer
 import type { Client } from "../client/client.ts";
 import type { CallInfo } from "../rpc/delivery.ts";
 import { encodeCallerFrame, FRAME_HEADER, META_HEADER } from "../rpc/frame.ts";
+import { publishLater, storeCancel } from "../rpc/later-frames.ts";
 import { encodeMetadata } from "../rpc/metadata.ts";
 import { escapeName } from "../rpc/names.ts";
 import { type DispatchMode, operatorRoute } from "../rpc/route.ts";
@@ -51,7 +52,8 @@ export async function delegateRequest(
   if (!info.delegate(escapeName(name), storedSeq)) {
     // Canceled meanwhile: the caller never learns where it went, so that it is ended from here.
     const cancel = encodeCallerFrame({ ...frame, kind: "cancel", seq: storedSeq, method: "" });
-    client.bus.publish(route.everyone ?? route.subject, new Uint8Array(0), { headers: { [FRAME_HEADER]: cancel } });
+    storeCancel(caller, route, frame, cancel, remainingMs);
+    publishLater(caller, route.everyone ?? route.subject, cancel, undefined);
   }
 }
 

@@ -61,7 +61,7 @@ async function serveOperator(
     methods: operatorMethods(host, operator),
     isMine: versions.length === 1 ? undefined : (payload) => pick(versions, payload) === version,
   });
-  serving.start();
+  await serving.start();
   return serving;
 }
 

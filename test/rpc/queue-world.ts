@@ -108,7 +108,7 @@ export class QueueWorld {
       ),
     });
     await store.declare(this.declaration);
-    operator.start();
+    await operator.start();
     await bus.flush();
     const crash = async () => {
       await store.close();

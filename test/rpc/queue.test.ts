@@ -5,6 +5,8 @@ import { ModelInferRequestSchema } from "../../gen/inference/grpc_service_pb.ts"
 import { connectBus } from "../../src/bus/connect.ts";
 import { errorDetail } from "../../src/rpc/error.ts";
 import { encodeCallerFrame, FRAME_HEADER } from "../../src/rpc/frame.ts";
+import { CancelJanitor } from "../../src/rpc/queue/cancel-janitor.ts";
+import { callApi, type StreamInfo } from "../../src/rpc/queue/jetstream-api.ts";
 import type { Broker } from "../../src/testing/nats-server.ts";
 import { until } from "../support/program.ts";
 import { aborted, failure, gate, pause } from "../support/waiting.ts";
@@ -183,17 +185,56 @@ describe("a queued request", () => {
     await hostile.close();
   });
 
-  test("that was canceled while no worker was there is ended soon after one runs it", async () => {
+  test("that was canceled while no worker was there is never run", async () => {
     const w = await world();
     const caller = await w.caller();
-    const stop = new AbortController();
-    const canceled = failure(caller.infer("x", { signal: stop.signal }));
+    const [numbered, hasty] = [new AbortController(), new AbortController()];
+    const canceled = failure(caller.infer("canceled", { signal: numbered.signal }));
     await until("it is stored", async () => await w.stored() === 1);
-    stop.abort();
-    await canceled;
-    const ended = gate<string>();
-    await w.worker({ infer: (_, context) => aborted(context.signal).catch((error) => (ended.open(String(error)), "")) });
-    expect(await ended.promise).toContain("canceled by its caller");
+    numbered.abort();
+    // Before it can know that it is stored.
+    const early = failure(caller.infer("early", { signal: hasty.signal }));
+    hasty.abort();
+    await Promise.all([canceled, early]);
+    const executed: string[] = [];
+    const kept = caller.infer("kept");
+    await until("all are stored", async () => await w.stored() === 3);
+    // It cannot say it again.
+    await caller.caller.bus.flush();
+    await w.worker({ infer: (text) => (executed.push(text), text) });
+    expect(await kept).toBe("kept");
+    await until("none is left", async () => await w.stored() === 0);
+    expect(executed).toEqual(["kept"]);
+  });
+});
+
+describe("a canceled request of an operator that nobody serves", () => {
+  test("is deleted by the janitor, and by nobody for a cancel that another caller wrote", async () => {
+    const w = await world();
+    const caller = await w.caller();
+    const janitor = new CancelJanitor(w.control, w.subjects);
+    try {
+      const stop = new AbortController();
+      const canceled = failure(caller.infer("canceled", { signal: stop.signal }));
+      await until("it is stored", async () => await w.stored() === 1);
+      const kept = caller.infer("kept");
+      await until("both are stored", async () => await w.stored() === 2);
+      const frame = encodeCallerFrame({
+        ...{ kind: "cancel", codec: "proto", caller: caller.caller.id, call: "x", seq: 2, timeoutMs: 0 },
+        ...{ creditItems: 0, creditBytes: 0, base: 0, once: false, method: "" },
+      });
+      const subject = w.subjects.canceled("op", "hostile", "x");
+      w.control.publish(subject, new Uint8Array(0), { headers: { [FRAME_HEADER]: frame } });
+      stop.abort();
+      await canceled;
+      await until("one is deleted", async () => await w.stored() === 1);
+      const cancels = async () => (await callApi<StreamInfo>(w.control, `STREAM.INFO.${w.subjects.cancelStream()}`)).state;
+      await until("no cancel is left", async () => (await cancels()).messages === 0);
+      await w.worker({});
+      expect(await kept).toBe("kept");
+    } finally {
+      await janitor.close();
+    }
   });
 });
 

@@ -3,7 +3,8 @@ import type { Bus } from "../../bus/bus.ts";
 import { DEFAULT_ACK_WAIT_MS } from "../beats.ts";
 import { escapeName } from "../names.ts";
 import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
-import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
+import { callApi, ensureStream, nanos } from "./jetstream-api.ts";
+import { ensureCancels, ensureSharedStream } from "./stored-cancels.ts";
 
 const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
 const MAX_DEAD_LETTERS = 100_000;
@@ -21,7 +22,7 @@ export function consumerName(version: string, priority: number): string {
 
 /**
  * Makes an operator's queue in the broker, or brings it up to date: a work-queue stream with one durable consumer per version
- * and priority, beside the dead letters. Apart from the store that pulls from it, because clients that declare never pull.
+ * and priority, beside the dead letters and the canceled calls. Apart from the store that pulls from it, because clients that declare never pull.
  *
  * @throws {ConnectError} `permission_denied` when the broker refuses
  */
@@ -30,18 +31,16 @@ export async function declareQueue(
   subjects: Subjects,
   declaration: OperatorDeclaration,
 ): Promise<void> {
-  await ensureStream(bus, {
-    name: subjects.deadLetterStream(),
-    subjects: [`wb.${subjects.namespace}.dl.*`],
-    retention: "limits",
-    storage: declaration.storage === "file" ? "file" : "memory",
-    max_age: nanos(DEAD_LETTER_AGE_MS),
-    max_msgs: MAX_DEAD_LETTERS,
-    discard: "old",
-  }).catch((error) => {
-    // One stream for all operators: its storage is that of the first who declared.
-    if (!isApiError(error, ApiErrorCode.streamNameInUse) && !/storage/i.test(String(error))) throw error;
-  });
+  await Promise.all([
+    ensureCancels(bus, subjects),
+    ensureSharedStream(bus, {
+      name: subjects.deadLetterStream(),
+      subjects: [`wb.${subjects.namespace}.dl.*`],
+      max_age: nanos(DEAD_LETTER_AGE_MS),
+      max_msgs: MAX_DEAD_LETTERS,
+      discard: "old",
+    }),
+  ]);
   const operator = escapeName(declaration.name);
   const root = `wb.${subjects.namespace}`;
   const stream = subjects.queueStream(declaration.name);

@@ -2,13 +2,12 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus, BusMessage } from "../../bus/bus.ts";
 import { type Logger, silentLogger } from "../../bus/logger.ts";
-import { decodeCallerFrame, FRAME_HEADER, META_HEADER } from "../frame.ts";
+import { type CallerFrame, FRAME_HEADER, META_HEADER } from "../frame.ts";
 import { randomId } from "../ids.ts";
 import type { Subjects } from "../subjects.ts";
 import { parseAckSubject } from "./ack-subject.ts";
 import { BrokerClock } from "./broker-clock.ts";
 import { consumerName, declareQueue, prioritiesOf } from "./declare-queue.ts";
-import { ApiErrorCode, callApi, isApiError } from "./jetstream-api.ts";
 import { PriorityPuller } from "./priority-puller.ts";
 import { Puller } from "./puller.ts";
 import {
@@ -19,6 +18,8 @@ import {
   type RequestStore,
   type StoredRequest,
 } from "./request-store.ts";
+import { forgetCancel, sweepCancels } from "./stored-cancels.ts";
+import { isStored, removeStored } from "./stored-requests.ts";
 
 const CHECK_MS = 5_000;
 const ACK = new TextEncoder().encode("+ACK");
@@ -38,7 +39,7 @@ export class JetStreamStore implements RequestStore {
   readonly #logger: Logger;
   readonly #clock: BrokerClock;
   readonly #pullers = new Set<Puller>();
-  readonly #priorityPullers = new Set<PriorityPuller>();
+  readonly #priorityPullers = new Map<PriorityPuller, PullSink>();
   readonly #offStatus: () => void;
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -53,7 +54,7 @@ export class JetStreamStore implements RequestStore {
       if (status.type !== "reconnect") return;
       for (const puller of this.#pullers) puller.reset();
       // A broker that came back without its queue wakes nobody.
-      for (const puller of this.#priorityPullers) puller.demand();
+      for (const [puller, sink] of this.#priorityPullers) void sink.repaired().then(() => puller.demand());
     });
     this.#timer = setInterval(() => {
       for (const puller of this.#pullers) puller.check();
@@ -75,7 +76,11 @@ export class JetStreamStore implements RequestStore {
         const request = this.#stored(message, stream);
         if (request !== undefined) sink.deliver(request);
       },
-      repair: () => this.#untilLost(async () => this.declare(await sink.declare())),
+      repair: () =>
+        this.#untilLost(async () => {
+          await this.declare(await sink.declare());
+          await sink.repaired();
+        }),
     };
     if (declaration.priorities > 1) {
       const puller = new PriorityPuller(this.#bus, {
@@ -83,7 +88,7 @@ export class JetStreamStore implements RequestStore {
         wake: this.#subjects.wake(declaration.name, version),
         consumers: prioritiesOf(declaration).map((priority) => consumerName(version, priority)).reverse(),
       });
-      this.#priorityPullers.add(puller);
+      this.#priorityPullers.set(puller, sink);
       return { demand: () => puller.demand(), stop: () => (this.#priorityPullers.delete(puller), puller.stop()) };
     }
     const puller = new Puller(this.#bus, { ...common, consumer: consumerName(version, 0) });
@@ -91,28 +96,24 @@ export class JetStreamStore implements RequestStore {
     return { demand: () => puller.demand(), stop: () => (this.#pullers.delete(puller), puller.stop()) };
   }
 
-  async remove(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
-    if (!await this.has(operator, seq, caller, call)) return false;
-    try {
-      await callApi(this.#bus, `STREAM.MSG.DELETE.${this.#subjects.queueStream(operator)}`, { seq, no_erase: true });
-      return true;
-    } catch (error) {
-      this.#logger.debug("Did not remove a canceled request", { operator, seq, error: String(error) });
-      return false;
-    }
+  remove(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
+    return removeStored(this.#bus, this.#subjects, { operator, seq, caller, call });
   }
 
-  async has(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
-    try {
-      type Answer = { message: { hdrs?: string } };
-      const { message } = await callApi<Answer>(this.#bus, `STREAM.MSG.GET.${this.#subjects.queueStream(operator)}`, { seq });
-      const line = atob(message.hdrs ?? "").split("\r\n").find((header) => header.startsWith(`${FRAME_HEADER}:`));
-      const frame = decodeCallerFrame(line?.slice(FRAME_HEADER.length + 1).trim());
-      return typeof frame === "object" && frame.caller === caller && frame.call === call;
-    } catch (error) {
-      if (isApiError(error, ApiErrorCode.messageNotFound) || isApiError(error, ApiErrorCode.streamNotFound)) return false;
-      throw error;
-    }
+  async forget(operator: string, frame: CallerFrame): Promise<void> {
+    await forgetCancel(this.#bus, this.#subjects, operator, frame);
+  }
+
+  async sweep(operator: string, unnumbered: (frame: CallerFrame) => void): Promise<void> {
+    await sweepCancels(this.#bus, this.#subjects, operator, async (frame) => {
+      if (frame.seq === 0) unnumbered(frame);
+      else await this.remove(operator, frame.seq, frame.caller, frame.call);
+      return frame.seq > 0;
+    });
+  }
+
+  has(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
+    return isStored(this.#bus, this.#subjects, { operator, seq, caller, call });
   }
 
   async bury(operator: string, { message }: StoredRequest, reason: string): Promise<void> {

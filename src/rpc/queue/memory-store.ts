@@ -65,6 +65,11 @@ export class MemoryStore implements RequestStore {
     if (before === undefined) {
       const subject = this.#subjects.queueAll(declaration.name);
       const subscription = this.#bus.subscribe(subject, (message) => this.#onRequest(declaration.name, message));
+      // As long as the queue: nobody closes it.
+      this.#bus.subscribe(this.#subjects.canceled(declaration.name, "*", "*"), (message) => {
+        const frame = decodeCallerFrame(message.header(FRAME_HEADER));
+        if (typeof frame === "object") void this.remove(declaration.name, frame.seq, frame.caller, frame.call);
+      });
       this.#queues.set(declaration.name, { declaration, subscription, waiting: new Map(), pulls: new Set(), seq: 0 });
     } else this.#queues.set(declaration.name, { ...before, declaration });
     return Promise.resolve();
@@ -88,6 +93,15 @@ export class MemoryStore implements RequestStore {
       }
     }
     return Promise.resolve(false);
+  }
+
+  forget(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  sweep(): Promise<void> {
+    // It heard every cancel itself.
+    return Promise.resolve();
   }
 
   has(operator: string, seq: number, caller: string, call: string): Promise<boolean> {

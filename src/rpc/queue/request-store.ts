@@ -1,4 +1,5 @@
 import type { BusMessage } from "../../bus/bus.ts";
+import type { CallerFrame } from "../frame.ts";
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
 
 /** A request as it came out of the queue. */
@@ -27,6 +28,8 @@ export interface PullSink {
   deliver(request: StoredRequest): void;
   /** The operator as it is declared now, to make a queue again that was lost. */
   declare(): Promise<OperatorDeclaration>;
+  /** The connection was lost, or the queue, and is there again: called before anything else is delivered. Never rejects. */
+  repaired(): Promise<void>;
 }
 
 /** A worker's pull on one operator version. */
@@ -45,6 +48,13 @@ export interface RequestStore {
   open(declaration: OperatorDeclaration, version: string, sink: PullSink): Pull;
   /** Takes a canceled request out of the queue, after checking that it is that caller's. */
   remove(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
+  /** Forgets that a call was canceled, where its cancel was stored too: it has been dealt with. */
+  forget(operator: string, frame: CallerFrame): Promise<void>;
+  /**
+   * Takes requests out of the queue that were canceled while nobody was there to hear it. `unnumbered` is told of those whose
+   * callers did not know their number: they may be stored, or on their way. To be called before the first pull.
+   */
+  sweep(operator: string, unnumbered: (frame: CallerFrame) => void): Promise<void>;
   /** Whether that caller's request is still stored. */
   has(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
   /** Puts a request that is given up into the dead letters; the caller acknowledges it then. */
