@@ -67,7 +67,7 @@ export type {
 } from "./src/tensor/mod.ts";
 export type { AnyWay, CallOptions as TensorCallOptions, FetchOptions, LocalWay, WayKind } from "./src/data/mod.ts";
 export type { BusWay, HttpWay, Memory, RedactedWaybill, SharedMemoryWay, UcxWay, Way, WaybillInit } from "./src/waybill/mod.ts";
-export type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+export type { DescMessage, JsonObject, JsonValue, MessageShape } from "@bufbuild/protobuf";
 
 // Operators.
 export type {
@@ -85,6 +85,14 @@ export type {
 } from "./src/worker/operator.ts";
 export type { Delegation, OperatorContext } from "./src/worker/context.ts";
 export type { DelegateOptions } from "./src/worker/delegate.ts";
+
+// Events.
+export type { EventSubscription } from "./src/events/subscription.ts";
+export type { Events } from "./src/events/events.ts";
+export type { PayloadSchema } from "./src/events/payload.ts";
+export type { PublishOptions, SubscribeOptions } from "./src/events/options.ts";
+export type { Topic } from "./src/events/topic.ts";
+export type { WaybillEvent } from "./src/events/event.ts";
 
 // Connections.
 export type {

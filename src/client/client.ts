@@ -7,6 +7,7 @@ import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
 import { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import { Events } from "../events/events.ts";
 import { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
@@ -24,6 +25,8 @@ export interface ClientOptions {
   namespace?: string;
   /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random. */
   callerId?: string;
+  /** Who the events that it publishes are from. Default: its caller id. */
+  component?: string;
   /** Largest tensor that goes into a message without being asked to. Default: as much as the broker's messages hold. */
   inlineMaxBytes?: number;
   /** How long a request may find nobody to take it. Default 5,000 ms. */
@@ -108,6 +111,7 @@ export class Client implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #ownsBus: boolean;
   #served: ServedTensors | undefined;
+  #events: Events | undefined;
 
   /** @internal */
   constructor(bus: Bus, discovery: Discovery, options: ClientOptions, ownsBus: boolean) {
@@ -163,6 +167,16 @@ export class Client implements AsyncDisposable {
       name,
       options,
     );
+  }
+
+  /** Tells others what happened, and hears of it. */
+  get events(): Events {
+    return this.#events ??= new Events({
+      bus: this.bus,
+      subjects: this.caller.subjects,
+      component: this.#options.component ?? this.caller.id,
+      logger: this.#logger,
+    });
   }
 
   /** Lists declared operators, with who serves them and their schemas. */
@@ -248,8 +262,9 @@ export class Client implements AsyncDisposable {
     this.#served = { ...served, close: () => Promise.resolve() };
   }
 
-  /** Ends open calls with `canceled`, stops serving tensors, and closes the connection if `connect` made it. */
+  /** Ends open calls with `canceled`, ends subscriptions to events, stops serving tensors, and closes the connection if `connect` made it. */
   async close(): Promise<void> {
+    this.#events?.close();
     await this.caller.close();
     await this.data.close();
     await this.#served?.close();

@@ -13,7 +13,7 @@ import { parseCapability, remainingBits } from "../waybill/capability-format.ts"
 import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
 import { waybillFromJson, waybillFromString } from "../waybill/encoding.ts";
 import { rightsFromBits } from "../waybill/rights.ts";
-import { type CallOptions, withDeadline } from "./deadline.ts";
+import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import { fetchBytes, type FetchedBytes, type FetchOptions, type Routes } from "./fetch-tensor.ts";
 import { HttpOwner } from "./http-owner.ts";
 import { NodeClients } from "./node-clients.ts";

@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { abortError, fault } from "../rpc/error.ts";
 import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
-import { type CallOptions, withDeadline } from "./deadline.ts";
+import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import type { AnyWay, WayHandler, WayKind } from "./way-handler.ts";
 
 /** How to fetch. */

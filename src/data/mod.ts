@@ -10,7 +10,7 @@ export { isRemoteTensor, RemoteTensor } from "./remote-tensor.ts";
 export { TensorStore } from "./store.ts";
 
 export type { DataPlaneOptions, FetchedTensor, PutTarget, PutTensorOptions } from "./data-plane.ts";
-export type { CallOptions } from "./deadline.ts";
+export type { CallOptions } from "../rpc/deadline.ts";
 export type { FetchedBytes, FetchOptions } from "./fetch-tensor.ts";
 export type { NodeServiceOptions } from "./node-service.ts";
 export type { HttpTarget } from "./put-tensor.ts";

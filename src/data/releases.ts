@@ -1,6 +1,6 @@
 import type { Logger } from "../bus/logger.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
-import { withDeadline } from "./deadline.ts";
+import { withDeadline } from "../rpc/deadline.ts";
 import { type Owner, ownerKey, type Owners } from "./owners.ts";
 import type { TensorStore } from "./store.ts";
 

@@ -13,7 +13,7 @@ import type { Memory, Waybill } from "../waybill/descriptor.ts";
 import { waybillFromJson, waybillFromString, waybillToJson, waybillToString } from "../waybill/encoding.ts";
 import { FORWARDED_RIGHTS } from "../waybill/rights.ts";
 import type { DataPlane } from "./data-plane.ts";
-import { type CallOptions, withDeadline } from "./deadline.ts";
+import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import type { FetchOptions } from "./fetch-tensor.ts";
 import { SharedPull } from "./shared-pull.ts";
 import type { WayKind } from "./way-handler.ts";

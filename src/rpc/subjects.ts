@@ -3,6 +3,9 @@ import { checkNamespace, escapeName } from "./names.ts";
 /** Stands in a queue subject for "no version asked for"; the stream rewrites it to the default one. */
 export const DEFAULT_VERSION_TOKEN = "=";
 
+/** Ends the topic of an event, so that `a.>` takes the topic `a` itself as well. No name has this token. */
+const END_OF_TOPIC_TOKEN = "=";
+
 /**
  * The subjects of one namespace. Every name is escaped here and nowhere else; callers, calls and instances are tokens
  * already (hexadecimal ids).
@@ -69,6 +72,15 @@ export class Subjects {
   /** One node's tensor service. */
   node(node: string): string {
     return `${this.#root}.n.${escapeName(node)}`;
+  }
+  /** Where an event is published: its type, who publishes it, then its topic, whose end is marked. */
+  event(type: string, component: string, topic: readonly string[]): string {
+    return `${this.#root}.evt.${[type, component, ...topic].map(escapeName).join(".")}.${END_OF_TOPIC_TOKEN}`;
+  }
+  /** The events of a type, of a component, of a topic and of all below it; what is `undefined` or empty is not asked for. */
+  events(type: string | undefined, component: string | undefined, topic: readonly string[]): string {
+    const from = [type, component].map((name) => name === undefined ? "*" : escapeName(name));
+    return `${this.#root}.evt.${[...from, ...topic.map(escapeName)].join(".")}.>`;
   }
   /** The stream behind {@linkcode queueAll}. `+` occurs in no token, so no two operators share a name. */
   queueStream(operator: string): string {

@@ -5,6 +5,7 @@ import type { Client } from "../client/client.ts";
 import type { HandleOptions, OperatorHandle } from "../client/operator-handle.ts";
 import type { InferInputs, InferOutputs } from "../client/values.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
+import type { Events } from "../events/events.ts";
 import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { InferParameters } from "../tensor/mod.ts";
 import { type DelegateOptions, delegateRequest } from "./delegate.ts";
@@ -85,6 +86,11 @@ export class OperatorContext {
   /** Metadata that came with the request. */
   get requestHeader(): Headers {
     return this.#handler.requestHeader;
+  }
+
+  /** Tells others what happened; the events are from this instance. A subscription outlives the request unless it gets its signal. */
+  get events(): Events {
+    return this.#client.events;
   }
 
   /**

@@ -126,7 +126,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     opened.push(() => server.beats.close());
     const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, { logger }) : MemoryStore.over(bus, subjects);
     opened.push(() => store.close());
-    const client = new Client(bus, discovery, { namespace, logger }, false);
+    const client = new Client(bus, discovery, { namespace, logger, component: instance }, false);
     opened.push(() => client.close());
     const served = await serveTensors(bus, namespace, client.data, { logger, ...resolved.tensors, node: instance });
     opened.push(() => served.close());

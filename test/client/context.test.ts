@@ -74,6 +74,13 @@ const operators = [
       return context.delegate(String(to), options);
     },
   }),
+  operator({
+    name: "tell",
+    execute: async (_, context) => {
+      await context.events.publish("requests.seen", { request: context.requestId });
+      return {};
+    },
+  }),
   operator({ name: "hop twice", execute: (_, context) => context.delegate("hop") }),
 ];
 
@@ -99,6 +106,15 @@ for (const [where, start] of [["memory", startInMemory], ["a broker", startWithB
       expect(fields).toMatchObject({ own: 1, operator: "note", request: latest.requestId });
       await site.client.operator("note").infer({}, { timeoutMs: Infinity });
       expect([latest.deadline, latest.remainingMs]).toEqual([undefined, Infinity]);
+    });
+
+    test("tells events as the instance that it runs in", async () => {
+      const subscription = await site.client.events.subscribe("requests");
+      const outputs = await site.client.operator("tell").infer({});
+      const event = await subscription.next({ timeoutMs: 5_000 });
+      expect(event.component).toBe(String(infoOf(outputs)?.instance));
+      expect(event.json<{ request: string }>().request).toMatch(/^[0-9a-f]{32}$/);
+      await subscription.close();
     });
 
     test("ends what it calls, when its caller cancels and when its deadline passes", async () => {

@@ -128,6 +128,12 @@ describe("the pages", () => {
     expect(await linesOf(await programsOf("docs/errors.md"), "errors.ts")).toEqual(["NotFound NOT_DECLARED"]);
   });
 
+  test("publish events, and hear them", async () => {
+    const programs = await programsOf("docs/events.md");
+    expect(await linesOf(programs, "events.ts")).toEqual(["jobs.encode.done a17", "overheated 3"]);
+    expect(await linesOf(programs, "typed-events.ts")).toEqual(["a17 2030"]);
+  });
+
   test("test operators, with and without a broker", async () => {
     const programs = await programsOf("docs/testing.md");
     expect(await linesOf(programs, "broker.ts")).toEqual(["[ 7 ]"]);
@@ -161,7 +167,7 @@ describe("the pages", () => {
 
   test("list every reason that an error can have", async () => {
     const reasons = new Set(["JS_<number>"]);
-    for (const file of globSync("src/{bus,client,data,discovery,rpc,worker}/**/*.ts")) {
+    for (const file of globSync("src/{bus,client,data,discovery,events,rpc,worker}/**/*.ts")) {
       const text = await readFile(file, "utf8");
       for (const [, reason = ""] of text.matchAll(/(?:reason: |#fault\()"([A-Z_]+)"/g)) reasons.add(reason);
     }

@@ -123,4 +123,22 @@ describe("the documented permissions", () => {
     client.bus.subscribe("wb.demo.r.>", () => {});
     await until("the broker refused it", async () => /Subscription Violation.*wb\.demo\.r\.>/.test(await broker.readLog(50)));
   });
+
+  test("let a client publish events as itself and hear those that it may, and nothing else", async () => {
+    const jobs = await client.events.subscribe("jobs");
+    await client.events.publish("jobs.done", 1);
+    await worker.client.events.publish("jobs.done", 2);
+    expect([await jobs.next(), await jobs.next()].map((event) => [event.component, event.json()])).toEqual([
+      ["edge", 1],
+      [worker.instance, 2],
+    ]);
+    const other = await connect(broker.tcpUrl, { ...edge, component: "worker" });
+    const refused = [client.events.subscribe(), client.events.subscribe("other"), other.events.publish("jobs", 1)];
+    const outcomes = await Promise.allSettled(refused);
+    expect(outcomes.map((outcome) => outcome.status === "rejected" && outcome.reason.code)).toEqual(
+      refused.map(() => Code.PermissionDenied),
+    );
+    await jobs.close();
+    await other.close();
+  });
 });

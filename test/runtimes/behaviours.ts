@@ -215,6 +215,29 @@ const reconnects: Behaviour = {
   },
 };
 
+const tells: Behaviour = {
+  name: "hears the events of its topic from others, and no more after it left",
+  feature: "events",
+  async run(client, { connect }) {
+    const other = await connect();
+    try {
+      const topic = ["runtimes", key()];
+      const subscription = await client.events.subscribe(topic);
+      const sent = await other.events.publish([...topic, "below"], { n: 1 });
+      await other.events.publish("elsewhere", 2);
+      for await (const event of subscription) {
+        same("the id", event.id, sent.id);
+        same("the payload", event.json<{ n: number }>().n, 1);
+        break;
+      }
+      const ended = await subscription.ended;
+      same("how it ended", ended, undefined);
+    } finally {
+      await other.close();
+    }
+  },
+};
+
 /** Every behaviour. */
 export const behaviours: readonly Behaviour[] = [
   connects,
@@ -228,5 +251,6 @@ export const behaviours: readonly Behaviour[] = [
   cancels,
   timesOut,
   fails,
+  tells,
   reconnects,
 ];

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { abortError } from "../rpc/error.ts";
+import { abortError } from "./error.ts";
 
 /** What every asynchronous call takes. */
 export interface CallOptions {
@@ -34,5 +34,20 @@ export async function withDeadline<T>(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Waits for what takes no signal: whoever gives up leaves it running. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise;
+  const { promise: given, resolve, reject } = Promise.withResolvers<T>();
+  const onAbort = () => reject(abortError(signal));
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
+  promise.then(resolve, reject);
+  try {
+    return await given;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
