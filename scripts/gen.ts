@@ -1,11 +1,14 @@
 /**
- * Generates gen/ from proto/.
+ * Generates gen/ from proto/, and what the tests need of Connect's conformance suite.
  *
  *     npm run gen
  *
  * @module
  */
+import { templates } from "./lib/generated.ts";
 import { runCommand } from "./lib/run-command.ts";
 
-const { code } = await runCommand("buf", ["generate"]);
-process.exit(code);
+for (const template of templates) {
+  const { code } = await runCommand("buf", ["generate", "--template", template]);
+  if (code !== 0) process.exit(code);
+}

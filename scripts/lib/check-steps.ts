@@ -1,11 +1,10 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { version as own } from "../../src/cli/version.ts";
 import { documented } from "./documented.ts";
 import { emit } from "./emit.ts";
+import { generatedAgrees } from "./generated.ts";
 import { missingPackages } from "./lock-file.ts";
 import { type Ended, runCommand } from "./run-command.ts";
-import { withTempFolder } from "./temp-folder.ts";
 import { verifyPackage } from "./verify-package.ts";
 
 /** One thing that has to hold. */
@@ -54,15 +53,6 @@ async function manifestsAgree(): Promise<Pick<Ended, "code" | "output">> {
     ...names(npm) === names(deno) ? [] : [`exports: package.json has "${names(npm)}", deno.json has "${names(deno)}"`],
   ];
   return { code: faults.length === 0 ? 0 : 1, output: faults.join("\n") };
-}
-
-/** Whether gen/ is what the generator makes of proto/ now. */
-function generatedAgrees(): Promise<Ended> {
-  return withTempFolder(async (folder) => {
-    const made = await runCommand("buf", ["generate", "--output", folder], { capture: true });
-    if (made.code !== 0) return made;
-    return runCommand("git", ["diff", "--no-index", "--stat", "gen", join(folder, "gen")], { capture: true });
-  });
 }
 
 /** Whether `npm ci` takes the lock file everywhere. */

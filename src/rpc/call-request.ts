@@ -1,4 +1,4 @@
-import type { CallerFrameKind } from "./frame.ts";
+import type { CallerFrameKind, Codec } from "./frame.ts";
 import type { Route } from "./route.ts";
 
 /** What opens a call. */
@@ -17,4 +17,8 @@ export interface CallRequest {
   readonly idempotent: boolean;
   readonly creditItems: number;
   readonly creditBytes: number;
+  /** How payloads are encoded. */
+  readonly codec: Codec;
+  /** Of methods whose caller streams: 1 when the payload is the first message, 0 when it is none. */
+  readonly seq: number;
 }

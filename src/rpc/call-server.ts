@@ -16,6 +16,7 @@ import {
   PROTOCOL_VERSION,
 } from "./frame.ts";
 import { randomId } from "./ids.ts";
+import { shareOf } from "./inbound.ts";
 import { RunningCall } from "./running-call.ts";
 import { Subjects } from "./subjects.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -45,6 +46,9 @@ export function methodsOf(...services: ServiceImplSpec[]): Methods {
   return new Map(services.flatMap(({ methods }) => Object.values(methods)).map((spec) => [methodPath(spec.method), spec]));
 }
 
+/** Most bytes of callers' streams on their way to an instance. */
+const UPLOAD_WINDOW_BYTES = 16 * 1024 * 1024;
+
 /** The answering half of a connection: one table of running calls, whatever subject they came from. */
 export class CallServer {
   readonly bus: Bus;
@@ -55,6 +59,8 @@ export class CallServer {
   readonly tombstones: Tombstones = new Tombstones();
   readonly logger: Logger;
   readonly codecs: MessageCodecs;
+  /** Calls whose callers stream: they share the byte window. */
+  uploads = 0;
   readonly #interceptors: Interceptor[];
   /** By caller and call: the latest execution here, where the call was handed on to another operator of this instance. */
   readonly #running = new Map<string, RunningCall>();
@@ -74,6 +80,11 @@ export class CallServer {
   /** Calls that have not settled. */
   get running(): number {
     return this.#unsettled.size;
+  }
+
+  /** Bytes that may be on their way in one call. */
+  uploadShareBytes(): number {
+    return shareOf(UPLOAD_WINDOW_BYTES, this.uploads);
   }
 
   /** Reads a caller's frame; answers those of another protocol version, drops garbage with a line in the log. */
@@ -106,12 +117,14 @@ export class CallServer {
   }
 
   /** A frame of a call that runs here, or ran: `false` when it is not known here. */
-  later(frame: CallerFrame): boolean {
+  later(frame: CallerFrame, payload: Uint8Array): boolean {
     const call = this.find(frame);
     if (call !== undefined) {
-      call.onFrame(frame);
+      call.onFrame(frame, payload);
       return true;
     }
+    // Messages that a caller sent before it heard the end.
+    if (frame.kind === "item") return false;
     const final = this.finals.get(keyOf(frame));
     if (final === undefined) return false;
     if (frame.kind === "probe") this.publishAnswer(frame, final.header, final.payload, final.metadata);

@@ -11,11 +11,13 @@ export class Credit {
     this.#bytes = bytes;
   }
 
-  /** Takes new totals; lower ones are old news. */
-  grant(items: number, bytes: number): void {
+  /** Takes new totals; lower ones are old news. Returns whether they say anything new. */
+  grant(items: number, bytes: number): boolean {
+    if (items <= this.#items && bytes <= this.#bytes) return false;
     this.#items = Math.max(this.#items, items);
     this.#bytes = Math.max(this.#bytes, bytes);
     if (this.#available) this.#wake?.();
+    return true;
   }
 
   /** Counts what was sent. The last item may pass the byte total: a stream of large items must move too. */

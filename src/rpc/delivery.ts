@@ -21,6 +21,8 @@ export interface Delivery {
 export interface CallInfo {
   readonly frame: CallerFrame;
   readonly delivery: Delivery;
+  /** Whether the caller streams: what it sends comes here alone, and the request cannot be handed on. */
+  readonly streamed: boolean;
   /**
    * Hands the request on: nothing is answered from here, `moved` tells the caller where it went. `false` when the call had
    * ended before: then what was handed on is nobody's.

@@ -7,6 +7,8 @@
  * from an instance: 1 response proto <instance> <attempt> <seq> <word>
  * ```
  *
+ * A request of a method whose caller streams holds the first message when its `seq` is 1, and none when it is 0.
+ *
  * One short header instead of one per field: building and parsing headers is the largest cost of a small call.
  *
  * @module
@@ -21,7 +23,7 @@ export const FRAME_HEADER = "wb";
 export const META_HEADER = "wb-meta";
 
 const CALLER_KINDS = ["request", "post", "item", "half-close", "credit", "cancel", "probe"] as const;
-const ANSWER_KINDS = ["response", "item", "error", "end", "heartbeat", "moved"] as const;
+const ANSWER_KINDS = ["response", "item", "error", "end", "credit", "heartbeat", "moved"] as const;
 const CODECS = ["proto", "json"] as const;
 
 /** What a caller sends: `request` and `post` (no answer wanted) open a call, the others belong to one. */
@@ -37,7 +39,10 @@ export interface CallerFrame {
   readonly codec: Codec;
   readonly caller: string;
   readonly call: string;
-  /** Of items: counts from 1. Of cancels and probes: the stored sequence of the request, 0 when unknown. */
+  /**
+   * Of items: counts from 1; `half-close` has the number after the last one, a credit that of the last one sent before it. Of
+   * cancels and probes: the stored sequence of the request, 0 when unknown.
+   */
   readonly seq: number;
   /** What remained of the call's time when it was sent; 0 is no deadline. */
   readonly timeoutMs: number;
@@ -60,9 +65,9 @@ export interface AnswerFrame {
   readonly instance: string;
   /** Which execution of the request this belongs to: a caller accepts frames of one attempt only. */
   readonly attempt: number;
-  /** Items count from 1; `end` has the number after the last item. */
+  /** Items count from 1; `end` has the number after the last item, `credit` that of the last one sent before it. */
   readonly seq: number;
-  /** Of `heartbeat`: `running`, `queued` or `unknown`. Of `moved`: the operator's token. Else `-`. */
+  /** Of `heartbeat`: `running`, `queued` or `unknown`. Of `moved`: the operator's token. Of `credit`: the totals. Else `-`. */
   readonly word: string;
 }
 
@@ -121,6 +126,17 @@ export function decodeAnswerFrame(value: string | undefined): AnswerFrame | unde
   const seq = whole(fields[5]);
   if (kind === undefined || codec === undefined || !isId(instance) || attempt < 0 || seq < 0) return undefined;
   return { kind, codec, instance, attempt, seq, word: fields[6] as string };
+}
+
+/** Totals that an instance takes of a caller's stream since the call began, as the word of a `credit` frame. */
+export function encodeCredit(items: number, bytes: number): string {
+  return `${items}:${bytes}`;
+}
+
+/** Reads the totals of a `credit` frame; `undefined` for garbage. */
+export function creditOf(frame: AnswerFrame): { readonly items: number; readonly bytes: number } | undefined {
+  const [items, bytes] = frame.word.split(":").map(whole);
+  return items === undefined || bytes === undefined || items < 0 || bytes < 0 ? undefined : { items, bytes };
 }
 
 function member<T extends string>(set: readonly T[], text: string | undefined): T | undefined {

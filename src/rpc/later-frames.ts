@@ -4,10 +4,16 @@ import type { Route } from "./route.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** Publishes a frame of a call that was opened before. */
-export function publishLater({ bus }: Caller, subject: string, frame: string, reply: string | undefined): void {
+/** Publishes a frame of a call that was opened before; without a payload where it is no message. */
+export function publishLater(
+  { bus }: Caller,
+  subject: string,
+  frame: string,
+  reply: string | undefined,
+  payload: Uint8Array = EMPTY,
+): void {
   try {
-    bus.publish(subject, EMPTY, { headers: { [FRAME_HEADER]: frame }, reply });
+    bus.publish(subject, payload, { headers: { [FRAME_HEADER]: frame }, reply });
   } catch {
     // The connection is closed; every call of it fails on its own.
   }

@@ -240,7 +240,7 @@ export class OperatorServer {
 
   #onLater(message: BusMessage, mine: boolean): void {
     const frame = this.#server.read(message);
-    if (frame === undefined || this.#server.later(frame)) return;
+    if (frame === undefined || this.#server.later(frame, message.payload)) return;
     const index = this.#held.findIndex(({ frame: { caller, call } }) => caller === frame.caller && call === frame.call);
     if (frame.kind === "cancel") {
       const [held] = index < 0 ? [] : this.#held.splice(index, 1);

@@ -87,7 +87,7 @@ export abstract class PendingCall {
   open(): void {
     const { request, route, caller } = this;
     const headers: Record<string, string> = {
-      [FRAME_HEADER]: this.#frame(request.kind, request.method, request.creditItems, request.creditBytes),
+      [FRAME_HEADER]: this.#frame(request.kind, request.method, request.creditItems, request.creditBytes, request.seq),
     };
     if (request.metadata !== "") headers[META_HEADER] = request.metadata;
     // Published again, it might be stored twice.
@@ -139,7 +139,7 @@ export abstract class PendingCall {
     this.#probe(now);
   }
 
-  /** A `response`, `item`, `error` or `end` of the accepted attempt. Returns whether it ended the call. */
+  /** A `response`, `item`, `error`, `end` or `credit` of the accepted attempt. Returns whether it ended the call. */
   protected abstract answered(frame: AnswerFrame, message: BusMessage): boolean;
   protected abstract rejected(error: unknown): void;
   /** Called once when the request is stored; fire-and-forget ends there. */
@@ -371,25 +371,24 @@ export abstract class PendingCall {
   }
 
   /** Sends a later frame of this call. */
-  protected send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0): void {
+  protected send(kind: CallerFrameKind, creditItems = 0, creditBytes = 0, later?: number, payload?: Uint8Array): void {
     const { route } = this;
     const asking = this.instance !== undefined && kind === "cancel" || kind === "probe" && this.#state !== "opening";
     const subject = this.instance === undefined ? route.everyone ?? route.subject : route.control(this.instance);
-    const frame = this.#frame(kind, "", creditItems, creditBytes);
+    const frame = this.#frame(kind, "", creditItems, creditBytes, later ?? this.#storedSeq);
     // While opening, "no responders" is about the request, and must be about nothing else.
     const reply = asking ? this.caller.answerSubject(this.id) : undefined;
     if (kind === "cancel" && this.instance === undefined) {
       const leftMs = this.deadlineAt - this.caller.now();
       storeCancel(this.caller, route, { caller: this.caller.id, call: this.id }, frame, leftMs);
     }
-    publishLater(this.caller, subject, frame, reply);
+    publishLater(this.caller, subject, frame, reply, payload);
   }
 
-  #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number): string {
+  #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number, seq: number): string {
     const timeoutMs = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
     const { id: call, caller: { id: caller }, route: { once } } = this;
-    const codec = "proto";
-    const seq = this.#storedSeq;
+    const { codec } = this.request;
     return encodeCallerFrame({ kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base: 0, once, method });
   }
 

@@ -9,6 +9,8 @@ import type { CallInfo, Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
 import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame } from "./frame.ts";
 import { LazyHandlerContext } from "./handler-context.ts";
+import type { InboundOwner } from "./inbound.ts";
+import { Intake } from "./intake.ts";
 import { encodeMetadata } from "./metadata.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -30,7 +32,7 @@ const CALLER_GONE_MS = 4 * BEAT_INTERVAL_MS;
  *   ignores its signal still holds its slot.
  * - settled: the handler has returned, the slot is free.
  */
-export class RunningCall implements CallInfo {
+export class RunningCall implements CallInfo, InboundOwner {
   readonly key: string;
   readonly frame: CallerFrame;
   readonly delivery: Delivery;
@@ -38,6 +40,8 @@ export class RunningCall implements CallInfo {
   readonly #attempt: number;
   readonly #context: LazyHandlerContext;
   readonly #credit: Credit;
+  /** Of methods whose caller streams. */
+  #intake: Intake | undefined;
   #interrupt: ((error: ConnectError) => void) | undefined;
   #beat = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -70,10 +74,15 @@ export class RunningCall implements CallInfo {
     try {
       this.#start();
       if (this.frame.once) this.#acknowledge();
-      const message = decodeMessage(this.frame.codec, spec.method.input, payload, this.#server.codecs);
-      if (spec.kind === "unary") await this.#runUnary(spec, message, interceptors);
-      else if (spec.kind === "server_streaming") await this.#runStream(spec, message, interceptors);
-      else throw new ConnectError(`Cannot serve ${this.frame.method}: ${spec.kind} is not carried`, Code.Unimplemented);
+      if (spec.kind === "unary") await this.#runUnary(spec, this.#decode(spec.method.input, payload), interceptors);
+      else if (spec.kind !== "server_streaming") await this.#runUpload(spec, payload, interceptors);
+      else {
+        const message = this.#decode(spec.method.input, payload);
+        const outputs = interceptors.length === 0
+          ? spec.impl(message, this.#context)
+          : transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(createAsyncIterable([message]));
+        await this.#runStream(spec.method.output, outputs);
+      }
     } catch (error) {
       this.abort(this.#errorOf(error));
     } finally {
@@ -100,7 +109,12 @@ export class RunningCall implements CallInfo {
       }
     }
     this.#interrupt?.(error);
+    this.#intake?.messages.finish(error);
     this.#context.abort(error);
+  }
+
+  get streamed(): boolean {
+    return this.#intake !== undefined;
   }
 
   delegate(operatorToken: string, storedSeq: number): boolean {
@@ -114,11 +128,33 @@ export class RunningCall implements CallInfo {
   }
 
   /** A frame that the caller sent later. */
-  onFrame(frame: CallerFrame): void {
+  onFrame(frame: CallerFrame, payload: Uint8Array): void {
     this.#unheardAt = -Infinity;
-    if (frame.kind === "credit") this.#credit.grant(frame.creditItems, frame.creditBytes);
-    else if (frame.kind === "cancel") this.abort(new ConnectError("The call was canceled by its caller", Code.Canceled));
+    if (frame.kind === "cancel") this.abort(new ConnectError("The call was canceled by its caller", Code.Canceled));
     else if (frame.kind === "probe") this.#server.publishAnswer(this.frame, this.#header("heartbeat", 0, "running"), EMPTY);
+    else {
+      const news = this.#credit.grant(frame.creditItems, frame.creditBytes);
+      if (this.#intake !== undefined) this.#onUpload(this.#intake, frame, payload, news);
+    }
+  }
+
+  shareBytes(): number {
+    return this.#server.uploadShareBytes();
+  }
+
+  /** Tells the caller how much it may send, and how much it was sent. */
+  onCredit(): void {
+    if (this.#intake === undefined || this.#answered) return;
+    this.#server.publishAnswer(this.frame, this.#header("credit", this.#sent, this.#intake.credit), EMPTY);
+  }
+
+  #onUpload(intake: Intake, frame: CallerFrame, payload: Uint8Array, news: boolean): void {
+    if (this.#answered) return;
+    // What a caller repeats with the heartbeats says nothing new, unless something got lost, here or on the way back.
+    const repeated = frame.kind === "credit" ? !news : frame.kind === "half-close" && intake.messages.ended;
+    const error = intake.take(frame, payload);
+    if (error !== undefined) this.abort(error);
+    else if (repeated) this.onCredit();
   }
 
   #start(): void {
@@ -166,22 +202,39 @@ export class RunningCall implements CallInfo {
     this.#answer("response", payload, encodeMetadata(this.#context.sentHeader, this.#context.sentTrailer));
   }
 
-  async #runStream(
-    spec: MethodImplSpec & { kind: "server_streaming" },
-    message: MessageShape<DescMessage>,
-    interceptors: Interceptor[],
-  ): Promise<void> {
-    const outputs = interceptors.length === 0
-      ? spec.impl(message, this.#context)
-      : transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(createAsyncIterable([message]));
+  /** A caller that streams sends its messages to this instance alone, so that the broker must not deliver the request again. */
+  async #runUpload(spec: MethodImplSpec, payload: Uint8Array, interceptors: Interceptor[]): Promise<void> {
+    const intake = this.#intake = new Intake(
+      this,
+      this.frame,
+      this.frame.seq === 0 ? undefined : payload,
+      this.#server.instance,
+    );
+    this.#server.uploads++;
+    try {
+      await this.#commit();
+      this.onCredit();
+      const decode = (item: { readonly payload: Uint8Array }) => this.#decode(spec.method.input, item.payload);
+      const inputs = (async function* () {
+        for await (const item of intake.messages) yield decode(item);
+      })();
+      const outputs = transformInvokeImplementation(spec, this.#context.materialize(), interceptors)(inputs);
+      await this.#runStream(spec.method.output, outputs);
+    } finally {
+      this.#server.uploads--;
+      void intake.messages.return();
+    }
+  }
+
+  async #runStream(type: DescMessage, outputs: AsyncIterable<MessageInitShape<DescMessage>>): Promise<void> {
     const iterator = outputs[Symbol.asyncIterator]();
     try {
       for (;;) {
         const result = await this.#interruptible(iterator.next());
         if (this.#answered) return;
-        if (this.#sent === 0) await this.#commit();
+        if (this.#sent === 0 && this.#intake === undefined) await this.#commit();
         if (result.done) break;
-        const payload = this.#encode(spec.method.output, result.value);
+        const payload = this.#encode(type, result.value);
         const credit = this.#credit.wait();
         if (credit !== undefined) await this.#interruptible(credit);
         this.#server.publishAnswer(
@@ -222,6 +275,10 @@ export class RunningCall implements CallInfo {
     });
   }
 
+  #decode(type: DescMessage, payload: Uint8Array): MessageShape<DescMessage> {
+    return decodeMessage(this.frame.codec, type, payload, this.#server.codecs);
+  }
+
   #encode(type: DescMessage, output: MessageInitShape<DescMessage>): Uint8Array {
     const payload = encodeMessage(this.frame.codec, type, create(type, output), this.#server.codecs);
     const limit = this.#server.bus.maxPayloadBytes - HEADER_ROOM_BYTES;
@@ -241,7 +298,7 @@ export class RunningCall implements CallInfo {
     }
     // Only now: what does not fit the broker is thrown, and answered by an error that does.
     this.#answered = true;
-    if (!this.frame.once && this.#sent === 0) this.#acknowledge();
+    if (!this.frame.once && this.#sent === 0 && this.#intake === undefined) this.#acknowledge();
   }
 
   #header(kind: AnswerFrameKind, seq: number, word?: string): string {

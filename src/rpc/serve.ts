@@ -38,7 +38,7 @@ export function serve(bus: Bus, options: ServeOptions): Served {
     const frame = server.read(message);
     if (frame === undefined) return;
     if (frame.kind !== "request" && frame.kind !== "post") {
-      if (!server.later(frame) && frame.kind === "probe") server.report(frame, "unknown");
+      if (!server.later(frame, message.payload) && frame.kind === "probe") server.report(frame, "unknown");
     } else if (slots.take()) server.accept(frame, message, directDelivery(frame, () => slots.release()), methods);
     else {
       const full = `Cannot serve ${frame.method}: all ${slots.max} slots are taken`;

@@ -23,11 +23,17 @@ import {
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import type { Caller } from "./caller.ts";
 import { decodeMessage, encodeMessage, generalCodecs, type MessageCodecs } from "./codec.ts";
+import { fault } from "./error.ts";
+import type { Codec } from "./frame.ts";
 import { encodeMetadata, type Metadata } from "./metadata.ts";
 import type { CallRequest } from "./call-request.ts";
 import type { Route } from "./route.ts";
 import { firstCredit, StreamCall } from "./stream-call.ts";
 import { callPost, callUnary, type RawAnswer } from "./unary-call.ts";
+import { Upload } from "./upload.ts";
+
+/** Room for the frame's own headers beside a payload. */
+const HEADER_ROOM_BYTES = 512;
 
 /** What a call over the bus can be told beside Connect's own call options. */
 export interface BusCallOptions {
@@ -54,6 +60,8 @@ export interface BusTransportOptions {
   defaultTimeoutMs?: number;
   /** Message types that are encoded in a way of their own. Default: none. */
   codecs?: MessageCodecs;
+  /** How messages are encoded. Default `"proto"`. */
+  codec?: Codec;
 }
 
 /** A Connect transport whose wire is a subject: for `createClient` of any service, and for operators. */
@@ -63,6 +71,7 @@ export class BusTransport implements Transport {
   readonly #interceptors: Interceptor[];
   readonly #defaultTimeoutMs: number | undefined;
   readonly #codecs: MessageCodecs;
+  readonly #codec: Codec;
 
   constructor(options: BusTransportOptions) {
     this.#caller = options.caller;
@@ -70,6 +79,7 @@ export class BusTransport implements Transport {
     this.#interceptors = options.interceptors ?? [];
     this.#defaultTimeoutMs = options.defaultTimeoutMs;
     this.#codecs = options.codecs ?? generalCodecs;
+    this.#codec = options.codec ?? "proto";
   }
 
   unary<I extends DescMessage, O extends DescMessage>(
@@ -107,15 +117,13 @@ export class BusTransport implements Transport {
   ): Promise<StreamResponse<I, O>> {
     const deadlineMs = this.#deadlineOf(timeoutMs);
     const send = async (headers: Headers | undefined, messages: AsyncIterable<MessageInitShape<I>>, abort?: AbortSignal) => {
-      if (method.methodKind !== "server_streaming") {
-        throw new ConnectError(
-          `Cannot call ${method.parent.typeName}/${method.name}: the bus carries unary calls and server streams, not ${method.methodKind}`,
-          Code.Unimplemented,
-        );
-      }
-      const message = create(method.input, await only(messages));
-      const request = this.#request(method, headers, message, deadlineMs, contextValues);
-      const call = new StreamCall(this.#caller, { ...request, ...firstCredit(this.#caller) }, abort).start();
+      const upload = method.methodKind === "server_streaming" ? undefined : this.#upload(method, messages);
+      const first = upload === undefined
+        ? this.#encode(method, create(method.input, await only(messages)))
+        : await upload.first();
+      const request = this.#request(method, headers, first ?? EMPTY, deadlineMs, contextValues);
+      const seq = upload?.sent ?? 0;
+      const call = new StreamCall(this.#caller, { ...request, seq, ...firstCredit(this.#caller) }, abort, upload).start();
       return new BusStreamResponse(method, call, await call.metadata, this.#codecs);
     };
     if (this.#interceptors.length === 0) {
@@ -137,8 +145,8 @@ export class BusTransport implements Transport {
     options: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues } = {},
   ): Promise<void> {
     const headers = options.header === undefined ? undefined : new Headers(options.header);
-    const message = create(method.input, input);
-    const request = this.#request(method, headers, message, options.timeoutMs, options.contextValues);
+    const payload = this.#encode(method, create(method.input, input));
+    const request = this.#request(method, headers, payload, options.timeoutMs, options.contextValues);
     return callPost(this.#caller, { ...request, kind: "post" }, options.signal);
   }
 
@@ -150,14 +158,32 @@ export class BusTransport implements Transport {
     signal: AbortSignal | undefined,
     contextValues: ContextValues | undefined,
   ): Promise<BusUnaryResponse<I, O>> {
-    const request = this.#request(method, headers, message, deadlineMs, contextValues);
+    const payload = this.#encode(method, message);
+    const request = this.#request(method, headers, payload, deadlineMs, contextValues);
     return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal), this.#codecs);
   }
 
-  #request<I extends DescMessage>(
-    method: DescMethod & { input: I },
+  #encode<I extends DescMessage>(method: DescMethod & { input: I }, message: MessageShape<I>): Uint8Array {
+    return encodeMessage(this.#codec, method.input, message, this.#codecs);
+  }
+
+  #upload<I extends DescMessage>(method: DescMethod & { input: I }, messages: AsyncIterable<MessageInitShape<I>>): Upload {
+    return new Upload(messages, (message) => {
+      const payload = this.#encode(method, create(method.input, message as MessageInitShape<I>));
+      const limit = this.#caller.bus.maxPayloadBytes - HEADER_ROOM_BYTES;
+      if (payload.length <= limit) return payload;
+      throw fault(
+        `Cannot stream to ${this.#route.label}: the message takes ${payload.length} bytes, more than the broker's ${limit}`,
+        Code.ResourceExhausted,
+        { reason: "MESSAGE_TOO_LARGE", operator: this.#route.operator },
+      );
+    });
+  }
+
+  #request(
+    method: DescMethod,
     headers: Headers | undefined,
-    message: MessageShape<I>,
+    payload: Uint8Array,
     timeoutMs: number | undefined,
     contextValues: ContextValues | undefined,
   ): CallRequest {
@@ -166,13 +192,15 @@ export class BusTransport implements Transport {
       route: this.#route,
       kind: "request",
       method: methodPath(method),
-      payload: encodeMessage("proto", method.input, message, this.#codecs),
+      payload,
       metadata: encodeMetadata(headers),
       timeoutMs,
       idempotencyKey: options?.idempotencyKey,
       idempotent: options?.idempotent ?? method.idempotency !== 0,
       creditItems: 0,
       creditBytes: 0,
+      codec: this.#codec,
+      seq: 0,
     };
   }
 
@@ -193,6 +221,7 @@ export class BusTransport implements Transport {
   }
 }
 
+const EMPTY = new Uint8Array(0);
 const paths = new WeakMap<DescMethod, string>();
 
 /** `package.Service/Method`, as frames name it. */
