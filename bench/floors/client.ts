@@ -1,6 +1,7 @@
-/** Calls the raw responder: `request` (nc.request), `inbox` (one own wildcard inbox), `queue-memory`, `queue-file`. */
-import { measure } from "../lib/measure.ts";
-import { serveLoads } from "../lib/program.ts";
+/** Calls the raw responder: `request` (nc.request), `inbox` (one own wildcard inbox), `queue-<name>` (a work queue). */
+import { wallMs } from "../lib/clock.ts";
+import { type Load, measure } from "../lib/measure.ts";
+import { serveRequests } from "../lib/program.ts";
 import { connectRaw } from "./connection.ts";
 
 const [url = ""] = process.argv.slice(2);
@@ -31,13 +32,16 @@ function call(subject: string, payloadBytes: number): Promise<void> {
   return answered;
 }
 
-await serveLoads((load) => {
-  const payload = new Uint8Array(load.payloadBytes);
-  const calls: Record<string, () => Promise<unknown>> = {
-    request: () => nc.request("floor.echo", payload, { timeout: 30_000 }),
-    inbox: () => call("floor.own", load.payloadBytes),
-    "queue-memory": () => call("floor.queue.memory", load.payloadBytes),
-    "queue-file": () => call("floor.queue.file", load.payloadBytes),
+await serveRequests(async (load: Load) => {
+  const { target, payloadBytes } = load;
+  const payload = new Uint8Array(payloadBytes);
+  if (target === "request") return await measure(load, () => nc.request("floor.echo", payload, { timeout: 30_000 }));
+  if (target === "inbox") return await measure(load, () => call("floor.own", payloadBytes));
+  const subject = `floor.queue.${target.slice("queue-".length)}`;
+  const sentAt: number[] = [];
+  const send = () => {
+    if (load.journal) sentAt.push(wallMs());
+    return call(subject, payloadBytes);
   };
-  return measure(load, calls[load.target]!);
+  return { ...await measure(load, send), ...(load.journal ? { sentAt } : {}) };
 });

@@ -41,15 +41,28 @@ export class Child implements AsyncDisposable {
   }
 
   /** Has it measure a load. */
-  async run(load: Load): Promise<Measured> {
-    this.#process.stdin!.write(`${JSON.stringify(load)}\n`);
-    return await this.#next() as Measured;
+  run(load: Load): Promise<Measured> {
+    return this.ask<Measured>(load);
+  }
+
+  /** Sends it a line and waits for its answer. */
+  async ask<Answer>(request: unknown): Promise<Answer> {
+    this.#process.stdin!.write(`${JSON.stringify(request)}\n`);
+    return await this.#next() as Answer;
+  }
+
+  /** Ends it as a crash would. */
+  async kill(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const exited = new Promise((resolve) => this.#process.once("exit", resolve));
+    this.#process.kill("SIGKILL");
+    await exited;
   }
 
   /** Ends its input, and waits for its end. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exited = new Promise((resolve) => this.#process.once("exit", resolve));
-    if (this.#process.exitCode !== null) return;
     this.#process.stdin!.end();
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), 5_000);
     await exited;

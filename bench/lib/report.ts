@@ -1,4 +1,5 @@
 import { cpus, totalmem } from "node:os";
+import type { Chart } from "./chart.ts";
 
 /** One line of a report. */
 export interface Case {
@@ -19,6 +20,7 @@ export interface Report {
   readonly suite: string;
   readonly machine: string;
   readonly cases: readonly Case[];
+  readonly charts?: readonly Chart[];
 }
 
 /** A demand on a case. */
@@ -54,7 +56,7 @@ export function printReport({ suite, machine, cases }: Report): void {
     floor === undefined ? "" : figure(floor),
     ratio === undefined ? "" : ratio.toFixed(2),
     required ?? "",
-    required === undefined ? "" : ok ? "ok" : "FAILED",
+    required === undefined ? "" : ok ? "reached" : "MISSED",
   ]);
   const table = [["case", "measured", "floor", "ratio", "required", ""], ...rows];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { defineDeployment, startDeployment } from "../../src/deployment/mod.ts";
 import { Child, type Runtime } from "../lib/child.ts";
 import { type Case, makeCase, median } from "../lib/report.ts";
-import type { RunOptions } from "./request-plane.ts";
+import type { RunOptions } from "../lib/suite.ts";
 
 const WORKER = fileURLToPath(new URL("../../examples/hello_world/worker.ts", import.meta.url));
 const ELEMENTS_BYTES = 8_000;

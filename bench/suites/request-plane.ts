@@ -3,14 +3,7 @@ import { launchNatsServer } from "../../src/testing/nats-server.ts";
 import { Child, type Runtime } from "../lib/child.ts";
 import type { Load, Measured } from "../lib/measure.ts";
 import { type Case, type Demand, makeCase, median } from "../lib/report.ts";
-
-/** How thorough a run is. */
-export interface RunOptions {
-  /** Seconds per load. */
-  readonly seconds: number;
-  /** Rounds in which product and floor take turns; three where nothing is required. */
-  readonly rounds: number;
-}
+import type { RunOptions } from "../lib/suite.ts";
 
 interface Row {
   readonly target: string;
@@ -27,7 +20,7 @@ const SIZES = [128, 4_096, 65_536, 900_000];
 /** Unary calls against the same library used by hand. */
 export async function requestPlane(options: RunOptions): Promise<Case[]> {
   const cases: Case[] = [];
-  const broker = await launchNatsServer({ maxPayloadBytes: 4 * 1024 * 1024 });
+  const broker = await options.resources.start(launchNatsServer({ maxPayloadBytes: 4 * 1024 * 1024 }));
   try {
     const p50ByRuntime = new Map<string, number>();
     for (const runtime of ["node", "bun", "deno"] as const) {
