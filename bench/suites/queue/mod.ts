@@ -2,6 +2,8 @@ import { type Findings, type RunOptions, runSections } from "../../lib/suite.ts"
 import { idleSlots } from "./idle-slots.ts";
 import { inFlight } from "./in-flight.ts";
 import { payload } from "./payload.ts";
+import { redelivery } from "./redelivery.ts";
+import { scaleUp } from "./scale-up.ts";
 import { workers } from "./workers.ts";
 
 /** The durable queue: throughput, how slots are used, and how fast it reacts. */
@@ -11,5 +13,7 @@ export function queue(options: RunOptions): Promise<Findings> {
     { name: "payload", run: payload },
     { name: "workers", run: workers },
     { name: "idle-slots", run: idleSlots },
+    { name: "redelivery", run: redelivery },
+    { name: "scale-up", run: scaleUp },
   ], options);
 }
