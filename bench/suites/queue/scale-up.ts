@@ -55,14 +55,14 @@ async function addWorker(
   for (const call of calling) call.catch((error) => first.reject(error));
   while (instances.size === 0) await handle.infer({ x });
   started = performance.now();
-  
+
   const starting = resources.start(Child.start(runtime, "bench/programs/queue-worker.ts", url));
   starting.catch((error) => first.reject(error));
   try {
     return await first.promise;
   } finally {
-     stopped = true;
+    stopped = true;
     await starting;
-     await Promise.all(calling);
+    await Promise.all(calling);
   }
 }
