@@ -1,9 +1,11 @@
 import { Code, ConnectError, type Interceptor, type MethodImplSpec, type ServiceImplSpec } from "@connectrpc/connect";
 import type { Bus, BusMessage } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
+import { AnswerPacker } from "./answer-packer.ts";
 import { type Beats, LoopBeats } from "./beats.ts";
 import { generalCodecs, type MessageCodecs } from "./codec.ts";
 import type { Delivery } from "./delivery.ts";
+import { Deadlines } from "./deadlines.ts";
 import { encodeError, fault } from "./error.ts";
 import { FinalFrames } from "./final-frames.ts";
 import {
@@ -61,10 +63,12 @@ export class CallServer {
   readonly codecs: MessageCodecs;
   /** Calls whose callers stream: they share the byte window. */
   uploads = 0;
+  readonly answers: AnswerPacker;
   readonly #interceptors: Interceptor[];
   /** By caller and call: the latest execution here, where the call was handed on to another operator of this instance. */
   readonly #running = new Map<string, RunningCall>();
   readonly #unsettled = new Set<RunningCall>();
+  readonly deadlines: Deadlines = new Deadlines(this.#unsettled);
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(bus: Bus, options: CallServerOptions) {
@@ -73,6 +77,11 @@ export class CallServer {
     this.subjects = new Subjects(options.namespace);
     this.logger = options.logger ?? silentLogger;
     this.codecs = options.codecs ?? generalCodecs;
+    this.answers = new AnswerPacker(
+      bus,
+      this.subjects,
+      (error) => this.logger.debug("Lost an answer", { error: String(error) }),
+    );
     this.#interceptors = options.interceptors ?? [];
     this.beats = options.beats ?? new LoopBeats(bus, goneSubject(this.subjects, this.instance));
   }
@@ -155,10 +164,7 @@ export class CallServer {
 
   /** Sends a frame to the caller. */
   publishAnswer(frame: CallerFrame, header: string, payload: Uint8Array, metadata = ""): void {
-    const headers: Record<string, string> = metadata === ""
-      ? { [FRAME_HEADER]: header }
-      : { [FRAME_HEADER]: header, [META_HEADER]: metadata };
-    this.bus.publish(this.answerSubject(frame), payload, { headers });
+    this.answers.publish(frame.caller, frame.call, header, payload, metadata);
   }
 
   /** Sends the last frame of a call, and keeps it for a caller that missed it. */
@@ -175,7 +181,7 @@ export class CallServer {
 
   /** Waits until running calls have settled; those left after `timeoutMs` are answered `unavailable` and no longer waited for. */
   async drain(timeoutMs: number): Promise<void> {
-    if (this.#unsettled.size === 0) return;
+    if (this.#unsettled.size === 0) return this.deadlines.rest();
     const idle = this.#idle = Promise.withResolvers<void>();
     const timer = setTimeout(() => {
       const error = fault("The worker is shutting down", Code.Unavailable, { reason: "SHUTDOWN", instance: this.instance });
@@ -184,6 +190,7 @@ export class CallServer {
     }, timeoutMs);
     await idle.promise;
     clearTimeout(timer);
+    this.deadlines.rest();
   }
 
   #refuse(frame: CallerFrame, key: string, delivery: Delivery, methods: Methods): boolean {

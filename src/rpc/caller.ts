@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Bus, BusMessage, BusSubscription } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { ByteWindow } from "./byte-window.ts";
-import { decodeAnswerFrame, FRAME_HEADER } from "./frame.ts";
+import { type AnswerFrame, decodeAnswerFrame, FRAME_HEADER, PACK_CALL, readPack } from "./frame.ts";
 import { isId, randomId } from "./ids.ts";
 import type { PendingCall } from "./pending-call.ts";
 import type { Route, RouteLookup } from "./route.ts";
@@ -145,6 +145,7 @@ export class Caller implements AsyncDisposable {
 
   #onMessage(message: BusMessage): void {
     const id = message.subject.slice(this.#prefix.length);
+    if (id === PACK_CALL) return this.#onPack(message);
     const call = this.#calls.get(id) ?? this.#canceled.get(id);
     if (call === undefined) return;
     if (message.status !== undefined) return call.onMessage(message, undefined);
@@ -154,6 +155,17 @@ export class Caller implements AsyncDisposable {
     if (frame === undefined) this.logger.warn("Dropped a broken frame", { subject: message.subject });
     else call.onMessage(message, frame);
   }
+
+  #onPack(message: BusMessage): void {
+    if (!readPack(message.header(FRAME_HEADER), message.payload, this.#onPacked)) {
+      this.logger.warn("Dropped a broken frame", { subject: message.subject });
+    }
+  }
+
+  readonly #onPacked = (id: string, frame: AnswerFrame, payload: Uint8Array): void => {
+    const call = this.#calls.get(id) ?? this.#canceled.get(id);
+    call?.onMessage(new PackedMessage(this.#prefix + id, payload), frame);
+  };
 
   #wake(): void {
     this.#timer = undefined;
@@ -180,6 +192,22 @@ export class Caller implements AsyncDisposable {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+/** A frame of a pack as if it had come alone. */
+class PackedMessage implements BusMessage {
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly reply = undefined;
+  readonly status = undefined;
+  readonly statusText = undefined;
+
+  constructor(subject: string, payload: Uint8Array) {
+    this.subject = subject;
+    this.payload = payload;
+  }
+
+  header(): undefined {}
 }
 
 function checkedId(id: string): string {

@@ -5,11 +5,13 @@
  * ```
  * from a caller:    1 request proto <caller> <call> <seq> <timeoutMs> <items> <bytes> <base> <once> <method>
  * from an instance: 1 response proto <instance> <attempt> <seq> <word>
+ * several of them:  1 pack (<call> <bytes> response proto <instance> <attempt> <seq> <word>)...
  * ```
  *
  * A request of a method whose caller streams holds the first message when its `seq` is 1, and none when it is 0.
  *
- * One short header instead of one per field: building and parsing headers is the largest cost of a small call.
+ * One short header instead of one per field: building and parsing headers is the largest cost of a small call. A pack holds
+ * frames without metadata for several calls of one caller; its payload is theirs, one after the other.
  *
  * @module
  */
@@ -21,6 +23,9 @@ export const PROTOCOL_VERSION = "1";
 export const FRAME_HEADER = "wb";
 /** The header of user metadata. */
 export const META_HEADER = "wb-meta";
+
+/** Stands in an answer's subject for a call's id where the message is a pack. No id looks like it. */
+export const PACK_CALL = "+";
 
 const CALLER_KINDS = ["request", "post", "item", "half-close", "credit", "cancel", "probe"] as const;
 const ANSWER_KINDS = ["response", "item", "error", "end", "credit", "heartbeat", "moved"] as const;
@@ -119,13 +124,57 @@ export function addressOf(value: string): { caller: string; call: string } | und
 export function decodeAnswerFrame(value: string | undefined): AnswerFrame | undefined {
   const fields = value?.split(" ");
   if (fields?.length !== 7 || fields[0] !== PROTOCOL_VERSION) return undefined;
-  const kind = member(ANSWER_KINDS, fields[1]);
-  const codec = member(CODECS, fields[2]);
-  const instance = fields[3];
-  const attempt = whole(fields[4]);
-  const seq = whole(fields[5]);
-  if (kind === undefined || codec === undefined || !isId(instance) || attempt < 0 || seq < 0) return undefined;
-  return { kind, codec, instance, attempt, seq, word: fields[6] as string };
+  return answerFrameAt(fields, 1);
+}
+
+/** A frame of a pack. */
+export interface PackedFrame {
+  /** The call it is for. */
+  readonly call: string;
+  /** Its `wb` header, were it alone. */
+  readonly header: string;
+  readonly payload: Uint8Array;
+}
+
+const PACKED_FIELDS = 8;
+
+/** The value of the `wb` header of a pack. */
+export function encodePack(frames: readonly PackedFrame[]): string {
+  let header = `${PROTOCOL_VERSION} pack`;
+  for (const frame of frames) header += ` ${frame.call} ${frame.payload.length}${frame.header.slice(PROTOCOL_VERSION.length)}`;
+  return header;
+}
+
+/** Hands out the frames of a pack, in order. Returns `false` for garbage: what was whole before it has been handed out. */
+export function readPack(
+  value: string | undefined,
+  payload: Uint8Array,
+  onFrame: (call: string, frame: AnswerFrame, payload: Uint8Array) => void,
+): boolean {
+  const fields = value?.split(" ");
+  if (fields === undefined || fields[0] !== PROTOCOL_VERSION || fields[1] !== "pack") return false;
+  let at = 0;
+  for (let i = 2; i < fields.length; i += PACKED_FIELDS) {
+    const end = at + whole(fields[i + 1]);
+    const frame = answerFrameAt(fields, i + 2);
+    if (frame === undefined || end < at || end > payload.length) return false;
+    onFrame(fields[i]!, frame, payload.subarray(at, end));
+    at = end;
+  }
+  return at === payload.length;
+}
+
+function answerFrameAt(fields: readonly string[], at: number): AnswerFrame | undefined {
+  const kind = member(ANSWER_KINDS, fields[at]);
+  const codec = member(CODECS, fields[at + 1]);
+  const instance = fields[at + 2];
+  const attempt = whole(fields[at + 3]);
+  const seq = whole(fields[at + 4]);
+  const word = fields[at + 5];
+  if (kind === undefined || codec === undefined || !isId(instance) || attempt < 0 || seq < 0 || word === undefined) {
+    return undefined;
+  }
+  return { kind, codec, instance, attempt, seq, word };
 }
 
 /** Totals that an instance takes of a caller's stream since the call began, as the word of a `credit` frame. */

@@ -18,8 +18,6 @@ const EMPTY = new Uint8Array(0);
 const HEADER_ROOM_BYTES = 512;
 /** What is told of an error that does not fit a message. */
 const MAX_SHORT_MESSAGE = 4_096;
-/** Timers cannot run longer (2^31 - 1 ms). */
-const MAX_TIMER_MS = 0x7fffffff;
 /** Nobody hears heartbeats for this long, five in a row, and the caller is gone. Less would end calls of callers that reconnect. */
 const CALLER_GONE_MS = 4 * BEAT_INTERVAL_MS;
 
@@ -44,7 +42,6 @@ export class RunningCall implements CallInfo, InboundOwner {
   #intake: Intake | undefined;
   #interrupt: ((error: ConnectError) => void) | undefined;
   #beat = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
   #answered = false;
   #slotFree = false;
   #sent = 0;
@@ -164,8 +161,16 @@ export class RunningCall implements CallInfo, InboundOwner {
     this.#beat = this.#server.beats.start({ answerSubject, header, progressSubject: this.delivery.progressSubject }, () => {
       this.#onUnheard();
     });
-    const { deadlineAt } = this.delivery;
-    if (deadlineAt !== Infinity) this.#armDeadline(deadlineAt);
+    this.#server.deadlines.watch(this.delivery.deadlineAt);
+  }
+
+  get deadlineAt(): number {
+    return this.delivery.deadlineAt;
+  }
+
+  /** Its deadline has passed. */
+  expire(): void {
+    this.abort(new ConnectError(`The deadline of ${this.frame.timeoutMs} ms has passed`, Code.DeadlineExceeded));
   }
 
   /** A heartbeat found no listener. */
@@ -176,14 +181,6 @@ export class RunningCall implements CallInfo, InboundOwner {
     this.#unheardAt = now;
     if (now - this.#unheardSince < CALLER_GONE_MS - BEAT_INTERVAL_MS / 2) return;
     this.abort(new ConnectError("The caller is gone", Code.Canceled));
-  }
-
-  #armDeadline(deadlineAt: number): void {
-    this.#timer = setTimeout(() => {
-      const left = deadlineAt - performance.now();
-      if (left > 1) return this.#armDeadline(deadlineAt);
-      this.abort(new ConnectError(`The deadline of ${this.frame.timeoutMs} ms has passed`, Code.DeadlineExceeded));
-    }, Math.min(MAX_TIMER_MS, Math.max(0, deadlineAt - performance.now())));
   }
 
   async #runUnary(
@@ -313,7 +310,7 @@ export class RunningCall implements CallInfo, InboundOwner {
   }
 
   #acknowledge(): void {
-    this.delivery.acknowledge();
+    this.#server.answers.acknowledge(this.delivery);
     this.#server.beats.acknowledged(this.#beat);
   }
 
@@ -333,7 +330,6 @@ export class RunningCall implements CallInfo, InboundOwner {
 
   #end(): void {
     this.#server.beats.stop(this.#beat);
-    clearTimeout(this.#timer);
     this.#context.end();
     this.#server.settled(this);
   }
