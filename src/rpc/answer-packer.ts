@@ -26,7 +26,7 @@ export class AnswerPacker {
   readonly #flush = () => this.flush();
   #scheduled = false;
 
-  /** @param onLost told when what was to be sent cannot be sent any more: the connection has ended */
+  /** @param onLost told when what was to be sent by the end of a turn cannot be sent any more: the connection has ended */
   constructor(bus: Bus, subjects: Subjects, onLost: (error: unknown) => void) {
     this.#bus = bus;
     this.#subjects = subjects;
@@ -62,7 +62,13 @@ export class AnswerPacker {
     this.#scheduled = false;
     for (const [caller, pack] of this.#packs) this.#send(caller, pack);
     if (this.#acknowledgements.length === 0) return;
-    for (const delivery of this.#acknowledgements.splice(0)) delivery.acknowledge();
+    for (const delivery of this.#acknowledgements.splice(0)) {
+      try {
+        delivery.acknowledge();
+      } catch (error) {
+        this.#onLost(error);
+      }
+    }
   }
 
   #schedule(): void {

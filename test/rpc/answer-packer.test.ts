@@ -130,8 +130,9 @@ describe("a packer", () => {
     const closing = await connectMemory(new MemoryBroker());
     const answers = new AnswerPacker(closing, new Subjects("pack"), (error) => lost.push(error));
     answers.publish("caller", "call", header(1), new Uint8Array(1), "");
+    answers.acknowledge({ acknowledge: () => closing.publish("pack.ack", new Uint8Array(0)) });
     await closing.close();
     await Promise.resolve();
-    expect(lost.splice(0).map(String)).toEqual([expect.stringContaining("closed")]);
+    expect(lost.splice(0).map(String)).toEqual([expect.stringContaining("closed"), expect.stringContaining("closed")]);
   });
 });
