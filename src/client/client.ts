@@ -11,6 +11,7 @@ import { Events } from "../events/events.ts";
 import { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
+import type { ClientObserver } from "../telemetry/observer.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
 import { Catalog, factsOf, lookUp } from "./catalog.ts";
@@ -35,6 +36,10 @@ export interface ClientOptions {
   windowBytes?: number;
   /** Connect interceptors around every call. Default none. */
   interceptors?: Interceptor[];
+  /** Makes spans of calls and fetches: {@linkcode openTelemetry}, of `waybill/tracing`. Default: none are made. */
+  tracing?: ClientObserver;
+  /** Counts calls and fetches: {@linkcode clientMetrics}, of `waybill/metrics`. Default: nothing is counted. */
+  metrics?: ClientObserver;
   /** Default: silent. */
   logger?: Logger;
 }
@@ -110,6 +115,7 @@ export class Client implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #logger: Logger;
   readonly #ownsBus: boolean;
+  readonly #observers: readonly ClientObserver[];
   #served: ServedTensors | undefined;
   #events: Events | undefined;
 
@@ -126,7 +132,8 @@ export class Client implements AsyncDisposable {
       namespace: this.namespace,
       lookUp: (route) => lookUp(discovery, route),
     });
-    this.data = new DataPlane({ caller: this.caller, logger: this.#logger });
+    this.#observers = [options.metrics, options.tracing].filter((observer) => observer !== undefined);
+    this.data = new DataPlane({ caller: this.caller, logger: this.#logger, observers: this.#observers });
     this.#catalog = new Catalog(discovery, this.#logger);
   }
 
@@ -159,6 +166,7 @@ export class Client implements AsyncDisposable {
         caller: this.caller,
         data: this.data,
         interceptors: this.#options.interceptors ?? [],
+        observers: this.#observers,
         inlineMaxBytes: this.#options.inlineMaxBytes ?? Infinity,
         facts: (operator, version) => this.#catalog.facts(operator, version),
         store: (tensor, call) => this.#store(tensor, call),
