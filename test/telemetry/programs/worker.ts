@@ -1,11 +1,11 @@
 // A worker of a program that has OpenTelemetry: nothing else is said about tracing.
 import { trace } from "@opentelemetry/api";
-import { defineWorker, operator } from "../../../src/worker/mod.ts";
+import { defineWorker, operator, type WorkerDefinition } from "../../../src/worker/mod.ts";
 import { startSdk } from "./sdk.ts";
 
 startSdk("the-worker");
 
-export default defineWorker({
+const worker: WorkerDefinition = defineWorker({
   operators: [
     operator({
       name: "parent",
@@ -46,3 +46,5 @@ export default defineWorker({
     }),
   ],
 });
+
+export default worker;
