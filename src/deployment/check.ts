@@ -123,6 +123,19 @@ function checkFields(
 }
 
 /**
+ * Checks one entry of a deployment's workers.
+ *
+ * @param field such as `workers[0]`
+ * @throws {ConnectError} as {@linkcode checkDeployment}
+ */
+export function checkWorker(where: string, field: string, worker: DeploymentOptions["workers"][number]): void {
+  checkFields(where, field, worker, workerRules, ["name", "file"]);
+  for (const [variable, value] of Object.entries(worker.env ?? {})) {
+    if (typeof value !== "string") throw refusal(where, `${field}.env.${variable}`, "a string", value);
+  }
+}
+
+/**
  * Checks what a deployment file says: it is read by people, and not every runtime checks its types.
  *
  * @param where the file, for messages
@@ -132,10 +145,7 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
   checkFields(where, "", options, deploymentRules, ["workers"]);
   const names = new Map<string, number>();
   for (const [index, worker] of options.workers.entries()) {
-    checkFields(where, `workers[${index}]`, worker, workerRules, ["name", "file"]);
-    for (const [variable, value] of Object.entries(worker.env ?? {})) {
-      if (typeof value !== "string") throw refusal(where, `workers[${index}].env.${variable}`, "a string", value);
-    }
+    checkWorker(where, `workers[${index}]`, worker);
     const first = names.get(worker.name);
     if (first !== undefined) {
       throw refusal(where, `workers[${index}].name`, `another one than workers[${first}]'s`, worker.name);

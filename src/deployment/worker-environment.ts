@@ -1,7 +1,8 @@
 import { join } from "node:path";
 import process from "node:process";
 import { cacheDirectory } from "./broker/source.ts";
-import type { DeploymentPlan, WorkerPlan } from "./plan.ts";
+import type { WorkerPlan } from "./component-plan.ts";
+import type { DeploymentPlan } from "./plan.ts";
 
 /**
  * What a worker's process is told; `src/worker/worker-options.ts` reads it. A worker file's own options go before it.
