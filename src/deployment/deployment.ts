@@ -79,7 +79,7 @@ export interface Deployment extends AsyncDisposable {
   /**
    * Makes the deployment what a definition says: adds, replaces one by one, scales and removes components, and touches none that is as it
    * should be. A component is replaced when its file, the code that this imports by relative paths, `runtime`, `args`, `env` or
-   * `operators` differ, or the deployment's `logLevel` or `drainMs`. A `count` that is left out means as many as there are.
+   * `operators` differ, or the deployment's `logLevel`, `drainMs` or `ackWaitMs`. A `count` that is left out means as many as there are.
    *
    * @returns what was different
    * @throws {ConnectError} `failed_precondition` when it differs in what cannot be changed while it runs (broker, namespace, folders),

@@ -23,7 +23,7 @@ const firstRestarts = 2;
 const graceMs = 2_000;
 
 /** Settings of the deployment that a worker is told once, when it starts. */
-export const toldFields: readonly ["logLevel", "drainMs"] = ["logLevel", "drainMs"];
+export const toldFields: readonly ["logLevel", "drainMs", "ackWaitMs"] = ["logLevel", "drainMs", "ackWaitMs"];
 
 /** What a worker's supervision needs of its deployment. */
 export interface WorkerHost {
@@ -133,8 +133,8 @@ export class SupervisedWorker {
     const child = new Child({ command: [...command, file, ...args], env, logFile, guard });
     this.#child = child;
     this.#ended = child.exited.then((exit) => this.#onExit(child, exit));
-    const { namespace, logLevel, drainMs } = plan;
-    this.#told = { logLevel, drainMs };
+    const { namespace, logLevel, drainMs, ackWaitMs } = plan;
+    this.#told = { logLevel, drainMs, ackWaitMs };
     const config = {
       name,
       file,

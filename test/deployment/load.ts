@@ -14,6 +14,8 @@ export interface LoadResult {
 export interface Load {
   /** How many requests were answered so far. */
   readonly answered: number;
+  /** The workers that have answered so far. */
+  readonly pids: ReadonlySet<number>;
   /** Ends after the requests that run, and tells. */
   stop(): Promise<LoadResult>;
 }
@@ -46,6 +48,7 @@ export function startLoad(client: Client, callers: number, mode: "queue" | "dire
   };
   const running = Array.from({ length: callers }, call);
   return {
+    pids,
     get answered() {
       return answered;
     },
