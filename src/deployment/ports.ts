@@ -3,8 +3,7 @@ import { Code } from "@connectrpc/connect";
 import { fault } from "../rpc/error.ts";
 import type { DeploymentPlan } from "./plan.ts";
 
-/** Whether nobody listens on a port of this machine. */
-export function isFree(port: number): Promise<boolean> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));

@@ -59,7 +59,6 @@ async function serveOperator(
     declare,
     maxInflight,
     methods: operatorMethods(host, operator),
-    watch: host.metrics?.operator(operator.name),
     isMine: versions.length === 1 ? undefined : (payload) => pick(versions, payload) === version,
   });
   await serving.start();
