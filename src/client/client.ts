@@ -11,6 +11,7 @@ import { Events } from "../events/events.ts";
 import { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
+import type { ClientObserver } from "../telemetry/observer.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
 import { Catalog, factsOf, lookUp } from "./catalog.ts";
@@ -23,7 +24,7 @@ import type { InferInputs, InferOutputs } from "./values.ts";
 export interface ClientOptions {
   /** The deployment's namespace. Default `"default"`. */
   namespace?: string;
-  /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random, after the user's name where that begins with `wb-`. */
+  /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random. */
   callerId?: string;
   /** Who the events that it publishes are from. Default: its caller id. */
   component?: string;
@@ -35,6 +36,10 @@ export interface ClientOptions {
   windowBytes?: number;
   /** Connect interceptors around every call. Default none. */
   interceptors?: Interceptor[];
+  /** Makes spans of calls and fetches: {@linkcode openTelemetry}, of `waybill/tracing`. Default: none are made. */
+  tracing?: ClientObserver;
+  /** Counts calls and fetches: {@linkcode clientMetrics}, of `waybill/metrics`. Default: nothing is counted. */
+  metrics?: ClientObserver;
   /** Default: silent. */
   logger?: Logger;
 }
@@ -110,6 +115,7 @@ export class Client implements AsyncDisposable {
   readonly #options: ClientOptions;
   readonly #logger: Logger;
   readonly #ownsBus: boolean;
+  readonly #observers: readonly ClientObserver[];
   #served: ServedTensors | undefined;
   #events: Events | undefined;
 
@@ -126,7 +132,8 @@ export class Client implements AsyncDisposable {
       namespace: this.namespace,
       lookUp: (route) => lookUp(discovery, route),
     });
-    this.data = new DataPlane({ caller: this.caller, logger: this.#logger });
+    this.#observers = [options.metrics, options.tracing].filter((observer) => observer !== undefined);
+    this.data = new DataPlane({ caller: this.caller, logger: this.#logger, observers: this.#observers });
     this.#catalog = new Catalog(discovery, this.#logger);
   }
 
@@ -159,6 +166,7 @@ export class Client implements AsyncDisposable {
         caller: this.caller,
         data: this.data,
         interceptors: this.#options.interceptors ?? [],
+        observers: this.#observers,
         inlineMaxBytes: this.#options.inlineMaxBytes ?? Infinity,
         facts: (operator, version) => this.#catalog.facts(operator, version),
         store: (tensor, call) => this.#store(tensor, call),
@@ -174,7 +182,7 @@ export class Client implements AsyncDisposable {
     return this.#events ??= new Events({
       bus: this.bus,
       subjects: this.caller.subjects,
-      component: this.#options.component ?? this.bus.owner ?? this.caller.id,
+      component: this.#options.component ?? this.caller.id,
       logger: this.#logger,
     });
   }

@@ -23,6 +23,8 @@ import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
 import { type AnyTensor, type InferInputs, type InferOutputs, toTensors } from "./values.ts";
 import type { Tensor } from "../tensor/mod.ts";
+import type { CallFacts, ClientObserver } from "../telemetry/observer.ts";
+import { observed, observedStream } from "./observed.ts";
 
 /** The request parameter that asks for outputs inline or by reference, all or by name. Reserved: users never see it. */
 export const INLINE_PARAMETER = "waybill_inline";
@@ -91,6 +93,8 @@ export interface HandleContext {
   store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill>;
   /** Lets go of what was stored for one request. */
   discard(stored: readonly Waybill[]): void;
+  /** Who watches calls. */
+  readonly observers: readonly ClientObserver[];
   /** Told of every remote tensor that is answered. */
   onRemote?: (tensor: RemoteTensor) => void;
 }
@@ -130,7 +134,15 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * it; `unavailable` when nobody serves it or the outcome is unknown; `resource_exhausted` when its queue is full or the
    * message too large; `deadline_exceeded`; `canceled`
    */
-  async infer(inputs: I, options?: CallOptions): Promise<O> {
+  infer(inputs: I, options?: CallOptions): Promise<O> {
+    const { observers } = this.#context;
+    if (observers.length === 0) return this.#infer(inputs, options);
+    const given = options?.headers ?? this.#options.headers;
+    const send = (headers: HeadersInit | undefined) => this.#infer(inputs, { ...options, headers });
+    return observed(observers, this.#facts("infer", options), given, send);
+  }
+
+  async #infer(inputs: I, options: CallOptions | undefined): Promise<O> {
     // Awaited only where there is a promise: a turn of the loop saved is time saved on every small call.
     const call = options === undefined ? this.#options : { ...this.#options, ...options };
     const transport = options === undefined ? this.#transport : this.#transportOf(options);
@@ -171,7 +183,15 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * Calls the operator and yields each answer as it comes. Leaving the loop early cancels the call. Throws as
    * {@linkcode infer} does, and `data_loss` when a part of the answer is missing.
    */
-  async *stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
+  stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
+    const { observers } = this.#context;
+    if (observers.length === 0) return this.#stream(inputs, options);
+    const given = options.headers ?? this.#options.headers;
+    const send = (headers: HeadersInit | undefined) => this.#stream(inputs, { ...options, headers });
+    return observedStream(observers, this.#facts("stream", options), given, send);
+  }
+
+  async *#stream(inputs: I, options: CallOptions): AsyncGenerator<O, void, undefined> {
     const call = { ...this.#options, ...options };
     const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
@@ -198,7 +218,15 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * What the operator makes of it is not reported here; what is given up goes to the dead letters. There is no deadline
    * unless `timeoutMs` is given for this call.
    */
-  async post(inputs: I, options: CallOptions = {}): Promise<void> {
+  post(inputs: I, options: CallOptions = {}): Promise<void> {
+    const { observers } = this.#context;
+    if (observers.length === 0) return this.#post(inputs, options);
+    const given = options.headers ?? this.#options.headers;
+    const send = (headers: HeadersInit | undefined) => this.#post(inputs, { ...options, headers });
+    return observed(observers, this.#facts("post", options), given, send);
+  }
+
+  async #post(inputs: I, options: CallOptions): Promise<void> {
     const call = { ...this.#options, ...options };
     const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
@@ -210,6 +238,13 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
       header: call.headers,
       contextValues,
     });
+  }
+
+  /** What those who watch are told of a call. */
+  #facts(method: CallFacts["method"], options: CallOptions | undefined): CallFacts {
+    const { mode = "queue", instance, id = "" } = { ...this.#options, ...options };
+    const { name: operator, version } = this;
+    return { operator, version, method, mode: instance === undefined ? mode : "direct", requestId: id };
   }
 
   #request(inputs: I, call: HandleOptions, facts: OperatorFacts | undefined): BuiltRequest | Promise<BuiltRequest> {

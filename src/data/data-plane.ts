@@ -8,6 +8,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Caller } from "../rpc/caller.ts";
 import { fault } from "../rpc/error.ts";
+import type { FetchObserver } from "../telemetry/observer.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import { parseCapability, remainingBits } from "../waybill/capability-format.ts";
 import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
@@ -44,6 +45,8 @@ export interface DataPlaneOptions {
   maxFetchBytes?: number;
   /** Silence after which a way over HTTP is given up for the next. Default 10,000 ms. */
   stallMs?: number;
+  /** Told of fetches. Default: nobody. */
+  observers?: readonly FetchObserver[];
   /** Default: silent. With one, tensors that are dropped without `release()` are told at debug level. */
   logger?: Logger;
 }
@@ -76,6 +79,7 @@ export class DataPlane implements AsyncDisposable {
   readonly #fetch: typeof globalThis.fetch;
   readonly #releases: Releases;
   readonly #maxFetchBytes: number;
+  readonly #observers: readonly FetchObserver[];
   readonly #forgotten: FinalizationRegistry<string> | undefined;
 
   /** Makes a data plane; nothing is opened before it is used. */
@@ -84,6 +88,7 @@ export class DataPlane implements AsyncDisposable {
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
     this.#owners = new Owners(caller === undefined ? undefined : new NodeClients(caller), options.stores ?? []);
     this.#http = new HttpOwner(this.#fetch, allowUrl);
+    this.#observers = options.observers ?? [];
     this.#maxFetchBytes = options.maxFetchBytes ?? 2 ** 31;
     const handlers: WayHandler[] = [
       localHandler((node) => this.#owners.store(node)),
@@ -168,7 +173,16 @@ export class DataPlane implements AsyncDisposable {
         { reason: "TENSOR_TOO_LARGE" },
       );
     }
-    return await fetchBytes(this.#routes, waybill, range, options);
+    if (this.#observers.length === 0) return await fetchBytes(this.#routes, waybill, range, options);
+    const watches = this.#observers.map((observer) => observer.fetch?.({ node: waybill.node, bytes: length }));
+    try {
+      const fetched = await fetchBytes(this.#routes, waybill, range, options);
+      for (const watch of watches) watch?.ended({ way: fetched.way });
+      return fetched;
+    } catch (error) {
+      for (const watch of watches) watch?.ended({ error });
+      throw error;
+    }
   }
 
   /**

@@ -2,7 +2,6 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { redactUrl } from "../bus/urls.ts";
 import { MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import { fault } from "../rpc/error.ts";
-import type { DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentOptions } from "./definition.ts";
 
 /** What a field must be, in words and as a test. */
@@ -33,10 +32,6 @@ const name = rule(
   "1 to 64 letters, digits, _ or -",
   (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value),
 );
-const operatorNames = rule(
-  "a list of operators' names",
-  (value) => Array.isArray(value) && value.length > 0 && value.every(isText),
-);
 const runtime = oneOf("bun", "deno", "node");
 const record = rule("an object", isRecord);
 
@@ -49,7 +44,6 @@ const deploymentRules: Rules<DeploymentOptions> = {
     (value) => isText(value) || Array.isArray(value) && value.length > 0 && value.every(isText),
   ),
   token: text,
-  clients: record,
   workers: rule("a list of workers", Array.isArray),
   runtime,
   logDir: text,
@@ -72,7 +66,7 @@ const workerRules: Rules<DeploymentOptions["workers"][number]> = {
   count: integer(0),
   env: record,
   args: texts,
-  operators: operatorNames,
+  operators: rule("a list of operators' names", (value) => Array.isArray(value) && value.length > 0 && value.every(isText)),
 };
 
 const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>> = {
@@ -85,12 +79,6 @@ const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>
   maxMemoryBytes: integer(0),
   maxFileBytes: integer(0),
   binary: text,
-};
-
-const clientRules: Rules<DeploymentClient> = {
-  operators: operatorNames,
-  events: flag,
-  password: rule("at least 16 characters", (value) => typeof value === "string" && value.length >= 16),
 };
 
 const restartRules: Rules<NonNullable<DeploymentOptions["restart"]>> = {
@@ -135,6 +123,19 @@ function checkFields(
 }
 
 /**
+ * Checks one entry of a deployment's workers.
+ *
+ * @param field such as `workers[0]`
+ * @throws {ConnectError} as {@linkcode checkDeployment}
+ */
+export function checkWorker(where: string, field: string, worker: DeploymentOptions["workers"][number]): void {
+  checkFields(where, field, worker, workerRules, ["name", "file"]);
+  for (const [variable, value] of Object.entries(worker.env ?? {})) {
+    if (typeof value !== "string") throw refusal(where, `${field}.env.${variable}`, "a string", value);
+  }
+}
+
+/**
  * Checks what a deployment file says: it is read by people, and not every runtime checks its types.
  *
  * @param where the file, for messages
@@ -144,40 +145,19 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
   checkFields(where, "", options, deploymentRules, ["workers"]);
   const names = new Map<string, number>();
   for (const [index, worker] of options.workers.entries()) {
-    checkFields(where, `workers[${index}]`, worker, workerRules, ["name", "file"]);
-    for (const [variable, value] of Object.entries(worker.env ?? {})) {
-      if (typeof value !== "string") throw refusal(where, `workers[${index}].env.${variable}`, "a string", value);
-    }
+    checkWorker(where, `workers[${index}]`, worker);
     const first = names.get(worker.name);
     if (first !== undefined) {
       throw refusal(where, `workers[${index}].name`, `another one than workers[${first}]'s`, worker.name);
     }
     names.set(worker.name, index);
   }
-  const { broker, servers, clients } = options;
-  if (clients !== undefined) checkClients(where, clients, options);
+  const { broker, servers } = options;
   if (broker) checkFields(where, "broker", broker, brokerRules, []);
   if (options.restart !== undefined) checkFields(where, "restart", options.restart, restartRules, []);
   if (broker === false && servers === undefined) throw refusal(where, "servers", "given where broker is false", servers);
   if (broker && servers !== undefined) throw refusal(where, "servers", "left out where there is a broker to start", servers);
   if (broker && broker.storage === "memory" && broker.dataDir !== undefined) {
     throw refusal(where, "broker.storage", `"file" where there is a dataDir`, broker.storage);
-  }
-}
-
-function checkClients(where: string, clients: Readonly<Record<string, unknown>>, { servers, token }: DeploymentOptions): void {
-  if (servers !== undefined) {
-    throw refusal(where, "clients", "left out where there is no broker to start", Object.keys(clients));
-  }
-  if (token !== undefined) {
-    throw refusal(where, "clients", "left out where there is a token for everybody", Object.keys(clients));
-  }
-  for (const [key, client] of Object.entries(clients)) {
-    if (!/^[a-z0-9_-]{1,32}$/.test(key)) throw refusal(where, "a name in clients", "1 to 32 of a-z, 0-9, _ and -", key);
-    // A password must not be shown.
-    if (isRecord(client) && typeof client.password === "string" && client.password.length < 16) {
-      throw refusal(where, `clients.${key}.password`, "at least 16 characters", client.password.length);
-    }
-    checkFields(where, `clients.${key}`, client, clientRules, ["operators"]);
   }
 }

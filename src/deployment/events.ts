@@ -1,3 +1,4 @@
+import type { ChangeResult, DeploymentChange } from "./changes.ts";
 import type { ProcessExit } from "./exit.ts";
 import type { DeploymentStatus, WorkerStatus } from "./status.ts";
 
@@ -27,6 +28,10 @@ export type DeploymentEvent =
     readonly log: readonly string[];
   }
   | { readonly type: "broker-restarted"; readonly pid: number }
+  /** A change has begun. */
+  | { readonly type: "changing"; readonly change: DeploymentChange }
+  /** A change is made. One that fails is told to who asked for it. */
+  | { readonly type: "changed"; readonly change: DeploymentChange; readonly result: ChangeResult }
   | { readonly type: "started"; readonly deployment: DeploymentStatus }
   | { readonly type: "stopping"; readonly deployment: DeploymentStatus }
   | { readonly type: "worker-stopping"; readonly worker: WorkerStatus }

@@ -4,13 +4,12 @@
  * @module
  */
 export { defineDeployment, isDeploymentDefinition } from "./definition.ts";
-export { runningDeployments, stopRunning } from "./control/running.ts";
-export { clientsOfRunning } from "./control/clients.ts";
+export { changeRunning, findRunning, runningDeployments, stopRunning } from "./control/running.ts";
 export { deploymentPrinter } from "./printer.ts";
 export { runDeployment } from "./run-deployment.ts";
 export { startDeployment } from "./start-deployment.ts";
 
-export type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
+export type { DeploymentBroker } from "./definition-broker.ts";
 export type {
   DeploymentDefinition,
   DeploymentOptions,
@@ -19,12 +18,28 @@ export type {
   RestartPolicy,
   WorkerRuntime,
 } from "./definition.ts";
-export type { Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
-export type { RunningClient } from "./control/clients.ts";
+export type {
+  ChangeOptions,
+  ChangeProgress,
+  ChangeResult,
+  ComponentDifference,
+  DeploymentChange,
+  ReplaceOptions,
+  ReplaceOrder,
+} from "./changes.ts";
+export type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
 export type { ControlRecord } from "./control/messages.ts";
-export type { RunningDeployment, RunningOptions, StopRunningOptions } from "./control/running.ts";
+export type { ChangeRunningOptions, RunningDeployment, RunningOptions, StopRunningOptions } from "./control/running.ts";
 export type { DeploymentEvent } from "./events.ts";
 export type { ProcessExit } from "./exit.ts";
 export type { DeploymentOverrides } from "./plan.ts";
 export type { DeploymentPrinterOptions } from "./printer.ts";
-export type { BrokerStatus, DeploymentState, DeploymentStatus, WorkerState, WorkerStatus } from "./status.ts";
+export type {
+  BrokerStatus,
+  ComponentHealth,
+  ComponentStatus,
+  DeploymentState,
+  DeploymentStatus,
+  WorkerState,
+  WorkerStatus,
+} from "./status.ts";

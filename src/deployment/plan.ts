@@ -1,15 +1,18 @@
-import { access } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
-import { Code } from "@connectrpc/connect";
 import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
-import { fault } from "../rpc/error.ts";
 import { defaultBrokerPorts } from "./broker/server-config.ts";
-import { checkDeployment, refusal } from "./check.ts";
-import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
+import { checkDeployment } from "./check.ts";
+import {
+  type ComponentPlan,
+  defaultMetricsPort,
+  pathOf,
+  planComponents,
+  planWorkers,
+  type WorkerPlan,
+} from "./component-plan.ts";
+import type { DeploymentBroker } from "./definition-broker.ts";
 import type { DeploymentDefinition, DeploymentOptions, LogLevel, RestartPolicy, WorkerRuntime } from "./definition.ts";
-import { ownRuntime, runtimeCommand } from "./runtimes.ts";
 
 /** What goes before what a deployment's file says. */
 export interface DeploymentOverrides {
@@ -31,22 +34,6 @@ export interface DeploymentOverrides {
   websocketPort?: number | false;
 }
 
-/** One process, with everything decided. */
-export interface WorkerPlan {
-  /** Such as `"encoder.0"`. */
-  readonly name: string;
-  readonly file: string;
-  readonly runtime: WorkerRuntime;
-  /** The runtime's program and arguments, before the file. */
-  readonly command: readonly string[];
-  readonly args: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-  readonly operators: readonly string[] | undefined;
-  /** `undefined` where metrics are off. */
-  readonly metricsPort: number | undefined;
-  readonly logFile: string;
-}
-
 /** The broker to start, with everything decided. */
 export type BrokerPlan =
   & Required<Omit<DeploymentBroker, "storage" | "dataDir" | "binary">>
@@ -55,6 +42,9 @@ export type BrokerPlan =
 
 /** A deployment with everything decided. */
 export interface DeploymentPlan {
+  /** What it was made of, without and with what goes before it. */
+  readonly definition: DeploymentDefinition;
+  readonly overrides: DeploymentOverrides;
   /** What messages call it. */
   readonly where: string;
   /** Its file, where it has one. */
@@ -65,9 +55,14 @@ export interface DeploymentPlan {
   readonly broker: BrokerPlan | undefined;
   readonly servers: readonly string[];
   readonly token: string | undefined;
-  /** Clients with users of their own. */
-  readonly clients: Readonly<Record<string, DeploymentClient>>;
+  /** What the file's `workers` are. */
+  readonly components: readonly ComponentPlan[];
+  /** The processes to start with. */
   readonly workers: readonly WorkerPlan[];
+  /** What runs components that do not say it. */
+  readonly runtime: WorkerRuntime | undefined;
+  /** `undefined` where metrics are off. */
+  readonly startingMetricsPort: number | undefined;
   readonly logDir: string;
   readonly clearLogs: boolean;
   readonly logLevel: LogLevel;
@@ -106,8 +101,11 @@ export async function planDeployment(
   checkDeployment(where, options);
   const folder = file === undefined ? process.cwd() : dirname(file);
   const logDir = resolve(folder, options.logDir ?? "logs");
-  const { servers, restart = {} } = options;
+  const { servers, restart = {}, startingMetricsPort = defaultMetricsPort } = options;
+  const components = await planComponents(where, options, folder);
   return {
+    definition,
+    overrides: { ...overrides, file },
     where,
     file,
     name: options.name,
@@ -115,8 +113,10 @@ export async function planDeployment(
     broker: servers === undefined ? brokerPlan(options.broker || {}, folder, logDir) : undefined,
     servers: typeof servers === "string" ? [servers] : servers ?? [],
     token: options.token ?? (servers === undefined ? undefined : process.env.WAYBILL_TOKEN),
-    clients: options.clients ?? {},
-    workers: await workerPlans(where, options, folder, logDir),
+    components,
+    workers: planWorkers(where, components, startingMetricsPort, logDir),
+    runtime: options.runtime,
+    startingMetricsPort: startingMetricsPort || undefined,
     logDir,
     clearLogs: options.clearLogs ?? false,
     logLevel: options.logLevel ?? "info",
@@ -144,45 +144,4 @@ function brokerPlan(broker: DeploymentBroker, folder: string, logDir: string): B
     binary: broker.binary,
     logFile: join(logDir, "nats-server.log"),
   };
-}
-
-async function workerPlans(where: string, options: DeploymentOptions, folder: string, logDir: string): Promise<WorkerPlan[]> {
-  const { startingMetricsPort = 50_000 } = options;
-  const plans: WorkerPlan[] = [];
-  for (const [index, worker] of options.workers.entries()) {
-    const file = pathOf(worker.file, folder);
-    await access(file).catch(() => {
-      throw refusal(where, `workers[${index}].file`, "a file that is there", file);
-    });
-    const runtime = worker.runtime ?? options.runtime ?? ownRuntime();
-    const command = await runtimeCommand(runtime, folder);
-    if (command === undefined) {
-      const text = `workers[${index}].runtime "${runtime}" is neither in node_modules/.bin nor in PATH`;
-      throw fault(`Cannot use the deployment ${where}: ${text}; waybill doctor says how to get it`, Code.FailedPrecondition);
-    }
-    for (let number = 0; number < (worker.count ?? 1); number++) {
-      const name = `${worker.name}.${number}`;
-      const metricsPort = startingMetricsPort === 0 ? undefined : startingMetricsPort + plans.length;
-      if (metricsPort !== undefined && metricsPort > 65_535) {
-        throw refusal(where, "startingMetricsPort", `low enough for a port for each worker up to ${name}`, startingMetricsPort);
-      }
-      plans.push({
-        name,
-        file,
-        runtime,
-        command,
-        args: worker.args ?? [],
-        env: worker.env ?? {},
-        operators: worker.operators,
-        metricsPort,
-        logFile: join(logDir, `${name}.log`),
-      });
-    }
-  }
-  return plans;
-}
-
-function pathOf(file: string | URL, folder: string): string {
-  if (file instanceof URL) return fileURLToPath(file);
-  return file.startsWith("file:") ? fileURLToPath(file) : resolve(folder, file);
 }

@@ -3,7 +3,8 @@ import { Code } from "@connectrpc/connect";
 import { fault } from "../rpc/error.ts";
 import type { DeploymentPlan } from "./plan.ts";
 
-function isFree(port: number): Promise<boolean> {
+/** Whether nobody listens on a port of this machine. */
+export function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));

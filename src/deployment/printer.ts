@@ -1,7 +1,8 @@
 import { inspect } from "node:util";
+import type { DeploymentChange } from "./changes.ts";
 import type { DeploymentEvent } from "./events.ts";
 import { exitText } from "./exit.ts";
-import type { WorkerStatus } from "./status.ts";
+import type { ComponentStatus, WorkerStatus } from "./status.ts";
 
 type Level = "DEBUG" | "INFO" | "WARN" | "ERROR";
 
@@ -40,6 +41,23 @@ function endOf({ worker, exit, inARow, restartInMs, log }: Extract<DeploymentEve
   return `Worker Exited: ${worker.name} ended with ${exitText(exit)}${often}, ${next}; ${
     ending(log)
   }\n\tLog: ${worker.logFile}`;
+}
+
+function changeText(change: DeploymentChange): string {
+  switch (change.command) {
+    case "scale":
+      return `scale ${change.component} to ${change.count}`;
+    case "add":
+      return `add ${change.worker.name}`;
+    case "apply":
+      return `apply ${change.file ?? "a definition"}${change.dryRun === true ? ", and do nothing" : ""}`;
+    default:
+      return `${change.command} ${change.component}`;
+  }
+}
+
+function componentText({ name, ready, count, health }: ComponentStatus): string {
+  return `${name} has ${ready} of ${count} ready${health === "ready" ? "" : `, is ${health}`}`;
 }
 
 /**
@@ -85,6 +103,10 @@ export function deploymentPrinter(options: DeploymentPrinterOptions = {}): (even
         write(`Deployment "${name}" with ${workers.length} workers at ${urls.join(" and ")}`);
         return write("Workers started ... press Ctrl-C to Exit");
       }
+      case "changing":
+        return record("INFO", `Changing: ${changeText(event.change)}`);
+      case "changed":
+        return record("INFO", `Changed: ${event.result.components.map(componentText).join("; ") || changeText(event.change)}`);
       case "stopping":
         return write("Stopping Workers");
       case "worker-stopping":

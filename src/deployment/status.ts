@@ -7,23 +7,36 @@ import type { ProcessExit } from "./exit.ts";
  * - `starting`: its process runs and is not in discovery yet. Registering makes it `ready`, ending `restarting`.
  * - `ready`: it serves. Losing its lease makes it `lost`, ending `restarting`.
  * - `lost`: its process runs, and its lease was not renewed: its loop is blocked, or the broker is away. Back to `ready` by itself.
- * - `restarting`: it has ended, and waits for its restart, which makes it `starting`; after too many in a row it is `failed`.
- * - `failed`: it was given up. Stays so.
- * - `stopping`: it was told to drain. Ending makes it `stopped`.
+ * - `restarting`: it has ended unasked, and waits for its restart, which makes it `starting`.
+ * - `crash-looping`: the same, and it had ended before without 10 s of service in between; after too many in a row it is `failed`.
+ * - `failed`: it was given up. Stays so until its component is restarted or changed.
+ * - `draining`: it was told to end, takes nothing new and finishes what it has. Ending makes it `stopped`.
  * - `stopped`: it has ended, as it was told to. Stays so.
  */
-export type WorkerState = "starting" | "ready" | "lost" | "restarting" | "failed" | "stopping" | "stopped";
+export type WorkerState =
+  | "starting"
+  | "ready"
+  | "lost"
+  | "restarting"
+  | "crash-looping"
+  | "failed"
+  | "draining"
+  | "stopped";
 
 /** A worker of a running deployment. */
 export interface WorkerStatus {
   /** Such as `"encoder.0"`. */
   readonly name: string;
+  /** The component that it belongs to, such as `"encoder"`. */
+  readonly component: string;
   /** Its file's path. */
   readonly file: string;
   /** What runs it. */
   readonly runtime: WorkerRuntime;
   /** What it does now. */
   readonly state: WorkerState;
+  /** Why it does not serve, in words; `undefined` where it does, or nothing is wrong. */
+  readonly reason: string | undefined;
   /** Its process; `undefined` where none runs. */
   readonly pid: number | undefined;
   /** When its process was started, as `Date.now()` tells time. */
@@ -32,6 +45,8 @@ export interface WorkerStatus {
   readonly restarts: number;
   /** How it ended the last time. */
   readonly lastExit: ProcessExit | undefined;
+  /** The last lines that it wrote before it ended unasked; empty since it is ready again. */
+  readonly lastLines: readonly string[];
   /** Its `/metrics`. */
   readonly metricsUrl: string | undefined;
   /** Where its output goes. */
@@ -40,6 +55,30 @@ export interface WorkerStatus {
   readonly operators: readonly string[];
   /** Its id in discovery and in answers, once it is ready. */
   readonly instance: string | undefined;
+}
+
+/**
+ * How a component is, which is how the worst of its workers is: `failed`, `crash-looping`, `lost`, `starting`, `draining` (all that are
+ * left of it), or `ready`. A component of no workers is `ready`.
+ */
+export type ComponentHealth = "ready" | "starting" | "draining" | "lost" | "crash-looping" | "failed";
+
+/** A component of a running deployment: the workers of one entry of its file. */
+export interface ComponentStatus {
+  /** Such as `"encoder"`. */
+  readonly name: string;
+  /** Its file's path. */
+  readonly file: string;
+  /** What runs it. */
+  readonly runtime: WorkerRuntime;
+  /** How many workers it is to have. */
+  readonly count: number;
+  /** How many serve. */
+  readonly ready: number;
+  /** How it is. */
+  readonly health: ComponentHealth;
+  /** Why it is not `ready`, in words. */
+  readonly reason: string | undefined;
 }
 
 /** The broker of a running deployment. */
@@ -81,6 +120,10 @@ export interface DeploymentStatus {
   readonly urls: readonly string[];
   /** `undefined` where it is not the deployment's own. */
   readonly broker: BrokerStatus | undefined;
-  /** Its workers, in the order of the file. */
+  /** Its components, in the order of the file, then of their adding. */
+  readonly components: readonly ComponentStatus[];
+  /** Folder of its logs. */
+  readonly logDir: string;
+  /** Its workers, by component. */
   readonly workers: readonly WorkerStatus[];
 }

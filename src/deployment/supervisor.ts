@@ -1,26 +1,27 @@
-import { hostname } from "node:os";
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
-import { stateFolder } from "../bus/local-login-node.ts";
 import { redactUrl } from "../bus/urls.ts";
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
-import type { DiscoveryEvent } from "../discovery/discovery.ts";
-import { abortError, fault } from "../rpc/error.ts";
-import { brokerAccounts } from "./access/accounts.ts";
-import { DeploymentLogins, type NamedComponent, withLogin } from "./access/logins.ts";
+import { fault } from "../rpc/error.ts";
 import { CancelJanitor } from "../rpc/queue/cancel-janitor.ts";
 import { type Guard, startGuard } from "./broker/guard.ts";
-import type { ControlAnswer, ControlRequest } from "./control/messages.ts";
+import { changeFleet, notRunning } from "./change-fleet.ts";
+import { ChangeQueue } from "./change-queue.ts";
+import type { ChangeOptions, ChangeResult, ComponentDifference, DeploymentChange, ReplaceOptions } from "./changes.ts";
+import type { ControlAnswer, ControlCall, ControlRequest } from "./control/messages.ts";
 import { ControlServer } from "./control/server.ts";
-import type { Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
+import { stateFolder } from "./control/state-folder.ts";
+import type { DeploymentDefinition, DeploymentWorker } from "./definition.ts";
+import type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
 import type { DeploymentEvent } from "./events.ts";
+import { Fleet } from "./fleet.ts";
 import { prepareLogs } from "./logs.ts";
-import type { BrokerPlan, DeploymentPlan } from "./plan.ts";
+import type { DeploymentPlan } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
-import type { DeploymentState, DeploymentStatus, WorkerStatus } from "./status.ts";
+import type { ComponentStatus, DeploymentState, DeploymentStatus, WorkerStatus } from "./status.ts";
 import { SupervisedBroker } from "./supervised-broker.ts";
-import { SupervisedWorker } from "./supervised-worker.ts";
+import { orAborted } from "./waiting.ts";
 
 /** Runs one deployment: its states are those of {@linkcode DeploymentState}. */
 export class Supervisor implements Deployment {
@@ -36,13 +37,12 @@ export class Supervisor implements Deployment {
   #state: DeploymentState = "starting";
   #control: ControlServer | undefined;
   #broker: SupervisedBroker | undefined;
-  /** Of its own broker, unless a token is all that it asks for. */
-  #logins: DeploymentLogins | undefined;
   #client: Client | undefined;
   #janitor: CancelJanitor | undefined;
-  #workers: SupervisedWorker[] = [];
+  #fleet: Fleet | undefined;
   #startingWork: Promise<void> | undefined;
   #stopping: Promise<number> | undefined;
+  readonly #changes = new ChangeQueue();
 
   constructor(plan: DeploymentPlan, options: StartDeploymentOptions) {
     this.#plan = plan;
@@ -62,7 +62,11 @@ export class Supervisor implements Deployment {
   }
 
   get workers(): readonly WorkerStatus[] {
-    return this.#workers.map(({ status }) => status);
+    return this.#fleet?.workers.map(({ status }) => status) ?? [];
+  }
+
+  get components(): readonly ComponentStatus[] {
+    return [...this.#fleet?.components.values() ?? []].map(({ status }) => status);
   }
 
   status(): DeploymentStatus {
@@ -75,6 +79,8 @@ export class Supervisor implements Deployment {
       startedAtMs: this.#startedAtMs,
       urls: this.urls,
       broker: this.#broker?.status,
+      components: this.components,
+      logDir: this.#plan.logDir,
       workers: this.workers,
     };
   }
@@ -104,75 +110,33 @@ export class Supervisor implements Deployment {
   async #startAll(signal: AbortSignal): Promise<void> {
     const plan = this.#plan;
     const { stateDir = stateFolder() } = this.#options;
-    const facts = { pid: process.pid, file: plan.file, startedAtMs: this.#startedAtMs };
+    const folders = [plan.logDir, ...plan.broker?.dataDir === undefined ? [] : [plan.broker.dataDir]];
+    const facts = { pid: process.pid, file: plan.file, startedAtMs: this.#startedAtMs, folders };
     const names = { wanted: plan.name, fallback: plan.namespace };
-    this.#control = await ControlServer.open(stateDir, names, facts, (request) => this.#answer(request));
+    this.#control = await ControlServer.open(stateDir, names, facts, (request, call) => this.#answer(request, call));
     for (const file of this.#control.files) this.#guard.remove(file);
     await checkPorts(plan);
     await prepareLogs(plan);
     this.#emit({ type: "starting", deployment: this.status() });
     const emit = (event: DeploymentEvent) => this.#emit(event);
-    if (plan.broker !== undefined) this.#broker = await this.#startBroker(plan.broker, signal);
-    const servers = this.#broker?.urls.slice(0, 1) ?? plan.servers;
-    const { namespace, token, startTimeoutMs: waitOnFirstConnectMs } = plan;
-    const login = { token, local: { role: "supervisor" }, ...this.#logins?.supervisor } as const;
-    this.#client = await connect(servers, { namespace, ...login, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
-    if (this.#client.bus.canStore) this.#janitor = new CancelJanitor(this.#client.bus, this.#client.caller.subjects);
-    await this.#client.discovery.watch((event) => this.#observe(event), { signal, timeoutMs: plan.startTimeoutMs });
-    signal.throwIfAborted();
-    this.#workers = plan.workers.map((worker) =>
-      new SupervisedWorker(worker, {
-        plan,
-        servers,
-        login: this.#logins?.ofComponent({ name: worker.name.replace(/\.\d+$/, ""), operators: worker.operators }),
-        guard: this.#guard,
-        emit,
-      })
-    );
-    for (const worker of this.#workers) worker.start();
-    await Promise.race([Promise.all(this.#workers.map(({ ready }) => ready)), rejection(signal)]);
-  }
-
-  /** Local programs are told who to be before it listens, so that those that wait for it never are refused. */
-  async #startBroker(broker: BrokerPlan, signal: AbortSignal): Promise<SupervisedBroker> {
-    const plan = this.#plan;
-    const emit = (event: DeploymentEvent) => this.#emit(event);
-    const file = this.#control?.loginsFile;
-    if (plan.token === undefined && file !== undefined) {
-      this.#logins = new DeploymentLogins(componentsOf(plan), plan.clients);
-      const ports = [broker.port, broker.websocketPort].filter((port) => port !== 0 && port !== false);
-      await this.#logins.tell(file, this.#facts(ports.map((port) => `nats://127.0.0.1:${port}`)));
+    if (plan.broker !== undefined) {
+      this.#broker = await SupervisedBroker.start(plan, plan.broker, { guard: this.#guard, emit, signal });
     }
-    const accounts = this.#logins && brokerAccounts(plan.namespace, this.#logins);
-    const started = await SupervisedBroker.start(plan, broker, { guard: this.#guard, emit, signal, accounts });
-    if (file !== undefined) await this.#logins?.tell(file, this.#facts(started.urls));
-    return started;
-  }
-
-  #facts(urls: readonly string[]): { deployment: string; startedAtMs: number; urls: readonly string[] } {
-    return { deployment: this.name, startedAtMs: this.#startedAtMs, urls };
-  }
-
-  clientUrls(name?: string): readonly string[] {
-    const logins = this.#logins;
-    if (logins === undefined) return this.urls;
-    const grant = name === undefined ? logins.local : logins.client(name);
-    if (grant !== undefined) return this.urls.map((url) => withLogin(url, grant.login));
-    const known = Object.keys(this.#plan.clients).map((one) => `"${one}"`).join(", ") || "none";
-    throw fault(`Cannot tell the URLs of the client "${name}": the deployment's clients are ${known}`, Code.NotFound);
+    const servers = this.#broker?.urls.slice(0, 1) ?? plan.servers;
+    const { namespace, token } = plan;
+    const waitOnFirstConnectMs = plan.startTimeoutMs;
+    this.#client = await connect(servers, { namespace, token, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
+    if (this.#client.bus.canStore) this.#janitor = new CancelJanitor(this.#client.bus, this.#client.caller.subjects);
+    const fleet = new Fleet({ plan, servers, guard: this.#guard, client: this.#client, emit });
+    this.#fleet = fleet;
+    await this.#client.discovery.watch((event) => fleet.observe(event), { signal, timeoutMs: plan.startTimeoutMs });
+    signal.throwIfAborted();
+    fleet.begin();
+    await orAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
   }
 
   #emit(event: DeploymentEvent): void {
     this.#options.onEvent?.(event);
-  }
-
-  #observe(event: DiscoveryEvent): void {
-    if (!("instance" in event)) return;
-    const { pid, host, instance } = event.instance;
-    const worker = this.#workers.find(({ status }) => status.pid === pid || status.instance === instance);
-    if (worker === undefined || host !== hostname()) return;
-    if (event.type === "instance-gone") worker.unregistered();
-    else worker.registered(event.instance);
   }
 
   #tooLate(): Error {
@@ -184,13 +148,48 @@ export class Supervisor implements Deployment {
     return fault(text, Code.DeadlineExceeded);
   }
 
-  async #answer(request: ControlRequest): Promise<ControlAnswer> {
+  async #answer(request: ControlRequest, { signal, onProgress }: ControlCall): Promise<ControlAnswer> {
     if (request.command === "status") return { status: this.status() };
     if (request.command === "stop") {
       void this.stop({ drainMs: request.drainMs });
       return { exitCode: await this.#ended.promise };
     }
-    return { error: `Cannot do that: command must be "status" or "stop", got ${JSON.stringify(request)}` };
+    const { timeoutMs, drainMs, ...change } = request;
+    return { result: await this.#change(change, { signal, timeoutMs, drainMs, onProgress }) };
+  }
+
+  async #change(change: DeploymentChange, options: ChangeOptions): Promise<ChangeResult> {
+    const fleet = this.#fleet;
+    if (fleet === undefined || this.#state !== "running") throw notRunning(this.name, this.#state);
+    return await this.#changes.run(async (bounds) => {
+      this.#emit({ type: "changing", change });
+      const result = await changeFleet(fleet, change, bounds);
+      this.#emit({ type: "changed", change, result });
+      return result;
+    }, { drainMs: fleet.plan.drainMs, ...options });
+  }
+
+  async scale(component: string, count: number, options: ChangeOptions = {}): Promise<ComponentStatus> {
+    return only(await this.#change({ command: "scale", component, count }, options));
+  }
+
+  async add(worker: DeploymentWorker, options: ChangeOptions = {}): Promise<ComponentStatus> {
+    return only(await this.#change({ command: "add", worker }, options));
+  }
+
+  async remove(component: string, options: ChangeOptions = {}): Promise<void> {
+    await this.#change({ command: "remove", component }, options);
+  }
+
+  async restart(component: string, options: ReplaceOptions = {}): Promise<ComponentStatus> {
+    const { order, ...bounds } = options;
+    return only(await this.#change({ command: "restart", component, order }, bounds));
+  }
+
+  async apply(definition: DeploymentDefinition, options: ApplyOptions = {}): Promise<readonly ComponentDifference[]> {
+    const { order, dryRun, file, ...bounds } = options;
+    const change = { command: "apply", options: definition.options, order, dryRun, file } as const;
+    return (await this.#change(change, bounds)).differences ?? [];
   }
 
   async stop(options: StopDeploymentOptions = {}): Promise<number> {
@@ -200,7 +199,7 @@ export class Supervisor implements Deployment {
     if (signal?.aborted) return await this.stop({ drainMs: 0 });
     signal?.addEventListener("abort", hurry, { once: true });
     try {
-      if (this.#stopping !== undefined && drainMs <= 0) await Promise.all(this.#workers.map((worker) => worker.stop(0)));
+      if (this.#stopping !== undefined && drainMs <= 0) await this.#fleet?.stop(0);
       return await (this.#stopping ??= this.#stop(drainMs));
     } finally {
       signal?.removeEventListener("abort", hurry);
@@ -212,7 +211,8 @@ export class Supervisor implements Deployment {
     this.#emit({ type: "stopping", deployment: this.status() });
     // What it is about to start would be missed.
     await this.#startingWork?.catch(() => {});
-    const codes = await Promise.all(this.#workers.map((worker) => worker.stop(drainMs)));
+    this.#changes.end(notRunning(this.name, this.#state));
+    const codes = await this.#fleet?.stop(drainMs) ?? [];
     await this.#janitor?.close();
     await this.#client?.close().catch(() => {});
     await this.#broker?.stop({ atOnce: drainMs <= 0 });
@@ -231,15 +231,8 @@ export class Supervisor implements Deployment {
   }
 }
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(abortError(signal));
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}
-
-/** What is started, once for all processes of a component. */
-function componentsOf({ workers }: DeploymentPlan): NamedComponent[] {
-  const components = workers.map(({ name, operators }) => ({ name: name.replace(/\.\d+$/, ""), operators }));
-  return [...new Map(components.map((component) => [component.name, component])).values()];
+function only({ components }: ChangeResult): ComponentStatus {
+  const [component] = components;
+  if (component === undefined) throw fault("Cannot tell how the component is: it is gone", Code.Internal);
+  return component;
 }

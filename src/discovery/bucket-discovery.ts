@@ -13,7 +13,7 @@ import type {
   Registration,
   Watch,
 } from "./discovery.ts";
-import { LeasedRegistration } from "./leased-registration.ts";
+import { CLOSED_MARK_MS, LeasedRegistration } from "./leased-registration.ts";
 import {
   declarationKey,
   DECLARATIONS,
@@ -122,6 +122,10 @@ export class BucketDiscovery implements Discovery {
     await registration.start(options);
     this.#registrations.add(registration);
     return registration;
+  }
+
+  async forget(instance: string, options?: DiscoveryCallOptions): Promise<void> {
+    await this.#bucket.delete(instanceKey(instance), { ...options, ttlMs: CLOSED_MARK_MS });
   }
 
   async instances(filter: InstanceFilter = {}, options?: DiscoveryCallOptions): Promise<InstanceRecord[]> {

@@ -122,6 +122,14 @@ export interface Discovery extends AsyncDisposable {
   register(record: InstanceRecord, options?: RegisterOptions): Promise<Registration>;
 
   /**
+   * Deletes an instance's record in place of its process, which is known to have ended without a goodbye, so that nobody waits for its
+   * lease to run out; nothing happens when there is none.
+   *
+   * @throws {ConnectError} `unavailable`, `permission_denied`
+   */
+  forget(instance: string, options?: DiscoveryCallOptions): Promise<void>;
+
+  /**
    * The instances alive now. Draining ones are among them.
    *
    * @throws {ConnectError} `unavailable`, `permission_denied`

@@ -231,10 +231,7 @@ export class KvBucket implements Bucket {
       await callApi(this.#bus, `STREAM.INFO.${this.#options.names.stream}`, undefined, options);
       return "there";
     } catch (error) {
-      // Clients of an account without storage of its own may read this bucket in another one's, and not ask about it: where nobody
-      // answered for it, it is not there.
-      const isMissing = isApiError(error, ApiErrorCode.streamNotFound) || isApiError(error, ApiErrorCode.noStorage);
-      return isMissing ? "missing" : "unknown";
+      return isApiError(error, ApiErrorCode.streamNotFound) ? "missing" : "unknown";
     }
   }
 

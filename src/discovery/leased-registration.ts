@@ -9,7 +9,7 @@ import { DEFAULT_LEASE_MS, encodeRecord, instanceKey } from "./records.ts";
 import { startTimer } from "./timer.ts";
 
 /** How long the mark of a closed instance stays: for watchers that were cut off meanwhile. */
-const CLOSED_MARK_MS = 60_000;
+export const CLOSED_MARK_MS: number = 60_000;
 const CLOSE_TIMEOUT_MS = 2000;
 /** After a renewal failed. */
 const RETRY_MS = 1000;

@@ -40,6 +40,10 @@ export class StaticDiscovery implements Discovery {
     return Promise.reject(fixed(`register the instance "${record.instance}"`));
   }
 
+  forget(instance: string): Promise<void> {
+    return Promise.reject(fixed(`forget the instance "${instance}"`));
+  }
+
   declaration(name: string): Promise<OperatorDeclaration | undefined> {
     return Promise.resolve(this.#declarations.find((declaration) => declaration.name === name));
   }

@@ -1,10 +1,13 @@
 import { type ContextKey, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { CallerFrame } from "./frame.ts";
+import type { DispatchMode } from "./route.ts";
 
 /** How a request came to this instance, and what it owes the broker. */
 export interface Delivery {
   /** Deliveries so far, from 1; direct requests are always the first. */
   readonly attempt: number;
+  /** How it came here. */
+  readonly mode: DispatchMode;
   /** When the caller stops waiting, on the `performance.now()` clock; `Infinity` for never. */
   readonly deadlineAt: number;
   /** Where in-progress beats go; `undefined` when nothing is stored. */

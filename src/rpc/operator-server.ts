@@ -6,9 +6,20 @@ import type { CallServer, Methods } from "./call-server.ts";
 import type { Delivery } from "./delivery.ts";
 import { fault } from "./error.ts";
 import type { CallerFrame } from "./frame.ts";
+import type { DispatchMode } from "./route.ts";
 import { directDelivery } from "./serve.ts";
 import { Slots } from "./slots.ts";
 import type { Pull, RequestStore, StoredRequest } from "./queue/request-store.ts";
+
+/** Told what becomes of requests that are not executed, and how those that are came here. */
+export interface ServingWatch {
+  /** A queued request was taken, after this time in the queue, as this delivery of it. */
+  taken(queuedMs: number, deliveries: number): void;
+  /** A request was refused. */
+  refused(mode: DispatchMode, outcome: string): void;
+  /** A request went to the dead letters. */
+  buried(reason: string): void;
+}
 
 /** An operator version that an instance serves. */
 export interface OperatorOptions {
@@ -25,6 +36,8 @@ export interface OperatorOptions {
    * such a request. Default: every one is.
    */
   isMine?: (payload: Uint8Array) => boolean;
+  /** Default: nobody is told. */
+  watch?: ServingWatch;
 }
 
 /** A request that waits here for a slot: a direct one took the slot that it was pulled for. */
@@ -65,6 +78,11 @@ export class OperatorServer {
   /** Requests that run now. */
   get inflight(): number {
     return this.#slots.used;
+  }
+
+  /** Requests that may run at once. */
+  get slots(): number {
+    return this.#slots.max;
   }
 
   /** Begins to take requests. The queue was declared before. */
@@ -164,6 +182,7 @@ export class OperatorServer {
       const { name } = this.#declaration;
       const text = `Cannot call operator "${name}" directly: all ${this.#slots.max} slots of the instance are taken`;
       const facts = { reason: "BUSY", operator: name, instance: this.#server.instance, attempt: 1, retryDelayMs: 50 };
+      this.#options.watch?.refused("direct", "resource_exhausted");
       this.#server.reject(frame, fault(text, Code.ResourceExhausted, facts));
     }
   }
@@ -184,6 +203,7 @@ export class OperatorServer {
         fault(text, Code.DeadlineExceeded, { reason: "EXPIRED", operator: declaration.name }),
         request.deliveries,
       );
+      this.#options.watch?.refused(modeOf(frame), "deadline_exceeded");
       if (frame.kind === "post") void this.#giveUp(request, "EXPIRED");
       else request.acknowledge();
     } else if (request.deliveries > limit) {
@@ -191,16 +211,21 @@ export class OperatorServer {
         `Gave up the request to operator "${declaration.name}" after ${limit} attempts: its workers died or fell silent`;
       const facts = { reason: "MAX_ATTEMPTS", operator: declaration.name, instance: this.#server.instance, attempt: limit };
       void this.#giveUp(request, "MAX_ATTEMPTS").then((buried) => {
-        if (buried) this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
+        if (!buried) return;
+        this.#options.watch?.refused(modeOf(frame), "aborted");
+        this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
       });
     } else if (this.#slots.take()) this.#accept(frame, request);
     else this.#hold(frame, request);
   }
 
   #accept(frame: CallerFrame, request: StoredRequest): void {
-    const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs - request.ageMs;
+    const { ageMs } = request;
+    const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs - ageMs;
+    this.#options.watch?.taken(ageMs, request.deliveries);
     const delivery: Delivery = {
       attempt: request.deliveries,
+      mode: modeOf(frame),
       deadlineAt,
       progressSubject: request.progressSubject,
       acknowledge: () => request.acknowledge(),
@@ -235,6 +260,7 @@ export class OperatorServer {
       return false;
     }
     request.acknowledge();
+    this.#options.watch?.buried(reason);
     return true;
   }
 
@@ -272,4 +298,8 @@ export class OperatorServer {
       this.#server.logger.debug("Cannot look after a stored request", { error: String(error) });
     }
   }
+}
+
+function modeOf({ once }: CallerFrame): DispatchMode {
+  return once ? "at-most-once" : "queue";
 }

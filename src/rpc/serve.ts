@@ -26,7 +26,15 @@ export interface Served extends AsyncDisposable {
 /** A direct request as a delivery: nothing is stored, its deadline counts from now. */
 export function directDelivery(frame: CallerFrame, settled: () => void): Delivery {
   const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs;
-  return { attempt: 1, deadlineAt, progressSubject: undefined, acknowledge() {}, confirm: () => Promise.resolve(), settled };
+  return {
+    attempt: 1,
+    mode: "direct",
+    deadlineAt,
+    progressSubject: undefined,
+    acknowledge() {},
+    confirm: () => Promise.resolve(),
+    settled,
+  };
 }
 
 /** Serves Connect services on one subject, to callers of a `serviceRoute`. */

@@ -7,6 +7,9 @@ import type { InferInputs, InferOutputs } from "../client/values.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Events } from "../events/events.ts";
 import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
+import type { DispatchMode } from "../rpc/route.ts";
+import type { RequestTrace } from "../telemetry/observer.ts";
+import { parseTraceparent, TRACE_HEADERS } from "../telemetry/trace-context.ts";
 import type { InferParameters } from "../tensor/mod.ts";
 import { type DelegateOptions, delegateRequest } from "./delegate.ts";
 
@@ -21,6 +24,7 @@ export class Delegation {
   }
 }
 
+/** A logger whose records carry some fields. */
 function withFields(logger: Logger, common: Record<string, unknown>): Logger {
   return {
     debug: (message, fields) => logger.debug(message, { ...common, ...fields }),
@@ -30,12 +34,10 @@ function withFields(logger: Logger, common: Record<string, unknown>): Logger {
   };
 }
 
-const TRACE_HEADERS = ["traceparent", "tracestate", "baggage"];
-
 /** What `execute` may know of its request, and do for it. */
 export class OperatorContext {
   /** Unique to this call; the same at every attempt. */
-  readonly requestId: string;
+  readonly callId: string;
   /** Which execution of the request this is, from 1: more when an earlier worker died with it. */
   readonly attempt: number;
   /** Parameters to answer with, beside the outputs. */
@@ -47,21 +49,48 @@ export class OperatorContext {
   readonly #workerLogger: Logger;
   #logger: Logger | undefined;
   #remote: Set<RemoteTensor> | undefined;
+  readonly #trace: RequestTrace | undefined;
 
   /** @internal */
-  constructor(client: Client, handler: HandlerContext, request: ModelInferRequest, logger: Logger) {
+  constructor(
+    client: Client,
+    handler: HandlerContext,
+    request: ModelInferRequest,
+    logger: Logger,
+    trace: RequestTrace | undefined,
+  ) {
     this.#client = client;
     this.#handler = handler;
     this.#request = request;
     this.#info = callInfoOf(handler) as CallInfo;
-    this.requestId = this.#info.frame.call;
+    this.callId = this.#info.frame.call;
     this.attempt = this.#info.frame.base + this.#info.delivery.attempt;
     this.#workerLogger = logger;
+    this.#trace = trace;
   }
 
-  /** Where log records go; they carry the operator and the request id. */
+  /** The user's own id for the request, so that their logs and these can be laid side by side; {@linkcode callId} where none was given. */
+  get requestId(): string {
+    return this.#request.id || this.callId;
+  }
+
+  /** The trace that the request belongs to, 32 hexadecimal digits; `undefined` where the caller has sent none and nothing is traced. */
+  get traceId(): string | undefined {
+    return this.#trace?.traceId ?? parseTraceparent(this.requestHeader.get("traceparent"))?.traceId;
+  }
+
+  /** Where log records go; they carry `requestId`, `callId`, `operator`, `attempt` and, where there is one, `traceId`. */
   get logger(): Logger {
-    return this.#logger ??= withFields(this.#workerLogger, { operator: this.#request.modelName, request: this.requestId });
+    return this.#logger ??= withFields(this.#workerLogger, this.#facts());
+  }
+
+  /**
+   * How the request came here.
+   *
+   * @internal
+   */
+  get mode(): DispatchMode {
+    return this.#info.delivery.mode;
   }
 
   /** Fires when the caller cancels or is gone, when the deadline passes, and when the request has ended. */
@@ -110,7 +139,8 @@ export class OperatorContext {
    * @throws {ConnectError} `unavailable` when the other operator's queue is not to be reached; nothing was handed on then
    */
   async delegate(name: string, options: DelegateOptions = {}): Promise<Delegation> {
-    await delegateRequest(this.#client, this.#info, this.#request, this.requestHeader, name, this.remainingMs, options);
+    const header = this.#trace === undefined ? this.requestHeader : withTrace(this.requestHeader, this.#trace.headers);
+    await delegateRequest(this.#client, this.#info, this.#request, header, name, this.remainingMs, options);
     return new Delegation(name);
   }
 
@@ -135,12 +165,27 @@ export class OperatorContext {
     this.#remote = undefined;
   }
 
+  #facts(): Record<string, unknown> {
+    const { requestId, callId, attempt, traceId } = this;
+    const facts: Record<string, unknown> = { requestId, callId, operator: this.#request.modelName, attempt };
+    if (traceId !== undefined) facts.traceId = traceId;
+    return facts;
+  }
+
   #traceHeaders(given: HeadersInit | undefined): Headers | undefined {
     let headers = given === undefined ? undefined : new Headers(given);
     for (const name of TRACE_HEADERS) {
-      const value = this.requestHeader.get(name);
+      const value = this.#trace === undefined ? this.requestHeader.get(name) : this.#trace.headers[name] ?? null;
       if (value !== null && !headers?.has(name)) (headers ??= new Headers()).set(name, value);
     }
     return headers;
   }
+}
+
+/** The caller's metadata, with a trace context in place of the caller's own. */
+function withTrace(header: Headers, trace: Readonly<Record<string, string>>): Headers {
+  const own = new Headers(header);
+  for (const name of TRACE_HEADERS) own.delete(name);
+  for (const [name, value] of Object.entries(trace)) own.set(name, value);
+  return own;
 }

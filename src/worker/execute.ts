@@ -7,9 +7,12 @@ import { CORRELATION_PARAMETER, INLINE_PARAMETER, PRIORITY_PARAMETER } from "../
 import { inlineFromParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "../client/placement.ts";
 import { checkSchema } from "../client/schema.ts";
 import { type AnyTensor, type InferInputs, toTensors } from "../client/values.ts";
+import { RemoteTensor } from "../data/remote-tensor.ts";
 import type { TensorStore } from "../data/store.ts";
 import { type Methods, methodsOf } from "../rpc/call-server.ts";
 import { fault } from "../rpc/error.ts";
+import type { RequestTrace, Tracing } from "../telemetry/observer.ts";
+import { codeName } from "../telemetry/outcome.ts";
 import {
   decodeInputs,
   decodeParameter,
@@ -18,12 +21,15 @@ import {
   encodeParameters,
   type InferParameters,
   isEncodedReference,
+  type Tensor,
 } from "../tensor/mod.ts";
 import { waybillFromString } from "../waybill/mod.ts";
 import { Batcher } from "./batcher.ts";
 import { Delegation, OperatorContext } from "./context.ts";
-import type { OperatorMetrics, WorkerMetrics } from "./metrics.ts";
+import type { WorkerMetrics } from "./metrics.ts";
 import type { Operator, OperatorRequest } from "./operator.ts";
+import { noMetrics, type OperatorMetrics } from "./operator-metrics.ts";
+import { type Executing, traced } from "./traced.ts";
 
 const AUTO_INLINE_MAX_BYTES = 64 * 1024;
 
@@ -32,7 +38,10 @@ export interface ExecutionHost {
   readonly client: Client;
   readonly store: TensorStore;
   readonly logger: Logger;
-  readonly metrics: WorkerMetrics;
+  /** `undefined` where nothing is counted. */
+  readonly metrics: WorkerMetrics | undefined;
+  /** `undefined` where nothing is traced. */
+  readonly tracing: Tracing | undefined;
 }
 
 type Outputs = InferInputs;
@@ -42,22 +51,24 @@ type Execute = (request: Request, context: OperatorContext) => unknown;
 /** Serves one operator as KServe's `ModelInfer` and Waybill's `InferStream`. */
 export function operatorMethods(host: ExecutionHost, operator: Operator): Methods {
   const execution = new Execution(host, operator);
+  const serving = host.tracing === undefined ? execution : traced(host.tracing, operator, execution);
   return methodsOf(
     createServiceImplSpec<typeof GRPCInferenceService>(GRPCInferenceService, {
-      modelInfer: (request: ModelInferRequest, context: HandlerContext) => execution.infer(request, context),
+      modelInfer: (request: ModelInferRequest, context: HandlerContext) => serving.infer(request, context),
     }),
     createServiceImplSpec<typeof OperatorService>(OperatorService, {
-      inferStream: (request: ModelInferRequest, context: HandlerContext) => execution.stream(request, context),
+      inferStream: (request: ModelInferRequest, context: HandlerContext) => serving.stream(request, context),
     }),
   );
 }
 
 /** Turns requests into calls of `execute`, and what that gives into responses. */
-class Execution {
+class Execution implements Executing {
   readonly #host: ExecutionHost;
   readonly #operator: Operator;
   readonly #execute: Execute;
   readonly #metrics: OperatorMetrics;
+  readonly #measured: boolean;
   readonly #inputsLabel: string;
   readonly #outputsLabel: string;
 
@@ -66,7 +77,8 @@ class Execution {
     this.#operator = operator;
     this.#inputsLabel = `the inputs of operator "${operator.name}"`;
     this.#outputsLabel = `the outputs of operator "${operator.name}"`;
-    this.#metrics = host.metrics.operator(operator.name);
+    this.#metrics = host.metrics?.operator(operator.name) ?? noMetrics;
+    this.#measured = host.metrics !== undefined;
     const { batch } = operator;
     if (batch === undefined) this.#execute = operator.execute as unknown as Execute;
     else {
@@ -75,11 +87,10 @@ class Execution {
     }
   }
 
-  async infer(message: ModelInferRequest, handler: HandlerContext): Promise<ModelInferResponse> {
-    const context = this.#context(message, handler);
-    const startedAt = performance.now();
-    this.#metrics.started();
-    let code = "ok";
+  async infer(message: ModelInferRequest, handler: HandlerContext, trace?: RequestTrace): Promise<ModelInferResponse> {
+    const context = this.#context(message, handler, trace);
+    const startedAt = this.#metrics.started();
+    let outcome = "ok";
     try {
       const reading = this.#request(message, context);
       const given = this.#execute(reading instanceof Promise ? await reading : reading, context);
@@ -90,38 +101,39 @@ class Execution {
       return answering instanceof Promise ? await answering : answering;
     } catch (error) {
       const failure = this.#failure(error, context);
-      code = Code[failure.code] ?? "Unknown";
+      outcome = codeName(failure.code);
       throw failure;
     } finally {
-      this.#metrics.ended(code, startedAt);
+      this.#metrics.ended(context.mode, outcome, startedAt);
       context.releaseRest();
     }
   }
 
-  async *stream(message: ModelInferRequest, handler: HandlerContext): AsyncGenerator<ModelInferResponse> {
-    const context = this.#context(message, handler);
-    const startedAt = performance.now();
-    this.#metrics.started();
-    let code = "ok";
+  async *stream(message: ModelInferRequest, handler: HandlerContext, trace?: RequestTrace): AsyncGenerator<ModelInferResponse> {
+    const context = this.#context(message, handler, trace);
+    const startedAt = this.#metrics.started();
+    // Where its reader leaves, nothing but `finally` is reached.
+    let outcome = "canceled";
     try {
       const given = this.#execute(await this.#request(message, context), context);
       if (isStream(given)) {
         for await (const result of given) yield await this.#answer(message, result, context);
-        return;
+      } else {
+        const result = await given;
+        if (!(result instanceof Delegation)) yield await this.#answer(message, result, context);
       }
-      const result = await given;
-      if (!(result instanceof Delegation)) yield await this.#answer(message, result, context);
+      outcome = "ok";
     } catch (error) {
       const failure = this.#failure(error, context);
-      code = Code[failure.code] ?? "Unknown";
+      outcome = codeName(failure.code);
       throw failure;
     } finally {
-      this.#metrics.ended(code, startedAt);
+      this.#metrics.ended(context.mode, outcome, startedAt);
       context.releaseRest();
     }
   }
 
-  #context(message: ModelInferRequest, handler: HandlerContext): OperatorContext {
+  #context(message: ModelInferRequest, handler: HandlerContext, trace: RequestTrace | undefined): OperatorContext {
     const { name, version } = this.#operator;
     if (message.modelVersion !== "" && message.modelVersion !== version) {
       // Directed to an instance that has others.
@@ -129,7 +141,7 @@ class Execution {
         `Cannot call operator "${name}": this instance serves its version "${version}", got "${message.modelVersion}"`;
       throw fault(text, Code.NotFound, { reason: "WRONG_VERSION", operator: name });
     }
-    return new OperatorContext(this.#host.client, handler, message, this.#host.logger);
+    return new OperatorContext(this.#host.client, handler, message, this.#host.logger, trace);
   }
 
   // What follows answers without a promise wherever nothing needs one: each turn of the loop counts on small requests.
@@ -138,14 +150,18 @@ class Execution {
     const inputs: Record<string, AnyTensor> = {};
     const remote: string[] = [];
     const wire = decodeInputs(message);
+    let inlineBytes = 0;
     for (const name in wire) {
       const tensor = wire[name]!;
-      if (!isEncodedReference(tensor)) inputs[name] = tensor;
-      else {
+      if (!isEncodedReference(tensor)) {
+        inputs[name] = tensor;
+        inlineBytes += tensor.byteLength;
+      } else {
         inputs[name] = this.#host.client.data.open(waybillFromString(tensor.descriptor));
         remote.push(name);
       }
     }
+    this.#metrics.moved("in", "inline", inlineBytes);
     const parameters = context.parameters = decodeParameters(message.parameters);
     const request = {
       inputs,
@@ -161,10 +177,16 @@ class Execution {
     return (async () => {
       await checked;
       if (fetchInputs) {
-        await Promise.all(remote.map(async (name) => inputs[name] = await inputs[name]!.fetch({ signal: context.signal })));
+        await Promise.all(remote.map(async (name) => inputs[name] = await this.#fetch(inputs[name]!, context.signal)));
       }
       return request;
     })();
+  }
+
+  async #fetch(tensor: AnyTensor, signal: AbortSignal): Promise<Tensor> {
+    const fetched = await tensor.fetch({ signal });
+    if (tensor instanceof RemoteTensor) this.#metrics.moved("in", tensor.way ?? "local", fetched.byteLength);
+    return fetched;
   }
 
   #answer(
@@ -202,15 +224,26 @@ class Execution {
       // An output is the caller's from now on, with every right that came with it.
       forward: (tensor) => referenceOf(tensor.waybill),
     });
-    const encode = ({ entries }: Placed) =>
-      encodeInferResponse({
+    const encode = ({ entries }: Placed) => {
+      if (this.#measured) this.#measure(entries);
+      return encodeInferResponse({
         modelName: message.modelName,
         modelVersion: this.#operator.version,
         id: message.id,
         parameters: hasOwn(context.responseParameters) ? encodeParameters(context.responseParameters) : undefined,
         outputs: entries,
       });
+    };
     return placing instanceof Promise ? placing.then(encode) : encode(placing);
+  }
+
+  #measure(entries: Placed["entries"]): void {
+    let inlineBytes = 0;
+    for (const [, tensor] of entries) {
+      if (!isEncodedReference(tensor)) inlineBytes += tensor.byteLength;
+      else this.#metrics.moved("out", "reference", tensor.byteSize);
+    }
+    this.#metrics.moved("out", "inline", inlineBytes);
   }
 
   async #only(results: AsyncIterable<unknown>): Promise<unknown> {
@@ -233,12 +266,7 @@ class Execution {
     if (error instanceof ConnectError) return error;
     if (context.signal.aborted && context.signal.reason instanceof ConnectError) return context.signal.reason;
     const text = error instanceof Error ? error.message : String(error);
-    this.#host.logger.error("An operator failed", {
-      operator,
-      request: context.requestId,
-      error: String(error),
-      stack: (error as Error)?.stack,
-    });
+    context.logger.error("An operator failed", { error: String(error), stack: (error as Error)?.stack });
     const facts = { reason: "OPERATOR_FAILED", operator, attempt: context.attempt };
     return fault(`Operator "${operator}" failed: ${text}`, Code.Unknown, facts, error);
   }

@@ -1,86 +1,150 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { collectDefaultMetrics, type Registry } from "prom-client";
 import type { TensorStore } from "../data/store.ts";
+import { CallMetrics } from "../telemetry/metrics/call-metrics.ts";
+import { watchEventLoop } from "../telemetry/metrics/event-loop-lag-node.ts";
+import {
+  addMetric,
+  type MetricsPage,
+  newRegistry,
+  pageOf,
+  type Sample,
+  type SampledMetric,
+} from "../telemetry/metrics/registry.ts";
+import type { ClientObserver } from "../telemetry/observer.ts";
+import { OperatorStats } from "./operator-metrics.ts";
 
-/** Counts the requests of one operator. Labels are looked up once, not per request. */
-export interface OperatorMetrics {
-  started(): void;
-  /** @param code `"ok"` or the error's @param startedAt on the `performance.now()` clock */
-  ended(code: string, startedAt: number): void;
+/** How full an operator is: read when metrics are. */
+export interface OperatorLoad {
+  readonly name: string;
+  /** Requests that run now. */
+  readonly inflight: number;
+  /** Requests that may run at once. */
+  readonly slots: number;
 }
 
 /** Prometheus metrics of one worker. */
 export class WorkerMetrics {
-  readonly #registry = new Registry();
-  readonly #requests: Counter<"operator" | "code">;
-  readonly #inflight: Gauge<"operator">;
-  readonly #seconds: Histogram<"operator">;
+  /** What the worker calls and fetches itself. */
+  readonly calls: ClientObserver;
+  readonly #registry: Registry;
+  readonly #operators: OperatorStats[] = [];
+  readonly #lag: { close(): void } | undefined;
+  #loads: () => readonly OperatorLoad[] = () => [];
 
-  constructor(labels: Record<string, string>, store: () => TensorStore | undefined) {
-    const registers = [this.#registry];
-    this.#registry.setDefaultLabels(labels);
-    collectDefaultMetrics({ register: this.#registry });
-    this.#requests = new Counter({
-      name: "waybill_requests_total",
-      help: "Requests that ended, by operator and code",
-      labelNames: ["operator", "code"],
-      registers,
-    });
-    this.#inflight = new Gauge({
-      name: "waybill_requests_inflight",
-      help: "Requests that run now, by operator",
-      labelNames: ["operator"],
-      registers,
-    });
-    this.#seconds = new Histogram({
-      name: "waybill_request_seconds",
-      help: "How long requests ran, by operator",
-      labelNames: ["operator"],
-      buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60],
-      registers,
-    });
-    new Gauge({
-      name: "waybill_store_used_bytes",
-      help: "Bytes of tensors that are kept for others",
-      registers,
-      collect() {
-        this.set(store()?.describe().usedBytes ?? 0);
-      },
-    });
-    new Gauge({
-      name: "waybill_store_leases",
-      help: "Leases on tensors that are kept for others",
-      registers,
-      collect() {
-        this.set(store()?.describe().leases ?? 0);
-      },
-    });
-    new Gauge({
-      name: "waybill_store_leaked_leases",
-      help: "Leases that ended by expiry rather than by release",
-      registers,
-      collect() {
-        this.set(store()?.describe().leakedLeases ?? 0);
-      },
-    });
+  /** @param served whether somebody will read them: only then the process itself is watched too */
+  constructor(labels: Record<string, string>, store: () => TensorStore | undefined, served: boolean) {
+    const registry = this.#registry = newRegistry(labels);
+    for (const metric of this.#metrics()) addMetric(registry, metric);
+    for (const metric of storeMetrics(store)) addMetric(registry, metric);
+    this.calls = new CallMetrics(registry);
+    if (!served) return;
+    collectDefaultMetrics({ register: registry });
+    this.#lag = watchEventLoop(registry);
   }
 
-  /** What is counted for one operator. */
-  operator(operator: string): OperatorMetrics {
-    const succeeded = this.#requests.labels({ operator, code: "ok" });
-    const inflight = this.#inflight.labels({ operator });
-    const seconds = this.#seconds.labels({ operator });
-    return {
-      started: () => inflight.inc(),
-      ended: (code, startedAt) => {
-        inflight.dec();
-        (code === "ok" ? succeeded : this.#requests.labels({ operator, code })).inc();
-        seconds.observe((performance.now() - startedAt) / 1000);
-      },
-    };
+  /** What is counted for one operator; its versions are counted together. */
+  operator(name: string): OperatorStats {
+    const known = this.#operators.find(({ operator }) => operator === name);
+    if (known !== undefined) return known;
+    const stats = new OperatorStats(name);
+    this.#operators.push(stats);
+    return stats;
   }
 
-  /** The page that Prometheus reads, and its content type. */
-  async page(): Promise<{ text: string; contentType: string }> {
-    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  /** Tells how full the operators are, once they are served. */
+  watch(loads: () => readonly OperatorLoad[]): void {
+    this.#loads = loads;
   }
+
+  /** The page that Prometheus reads. */
+  page(): Promise<MetricsPage> {
+    return pageOf(this.#registry);
+  }
+
+  /** Stops watching the process. */
+  close(): void {
+    this.#lag?.close();
+  }
+
+  #metrics(): SampledMetric[] {
+    const each = (samples: (stats: OperatorStats) => Iterable<Sample>) => () =>
+      this.#operators.flatMap((stats) => [...samples(stats)]);
+    const load = (value: (load: OperatorLoad) => number) => () =>
+      this.#operators.map(({ operator }) => {
+        const versions = this.#loads().filter(({ name }) => name === operator);
+        return { labels: { operator }, value: versions.reduce((sum, version) => sum + value(version), 0) };
+      });
+    return [
+      {
+        name: "waybill_requests_total",
+        help: "Requests that ended, by operator, outcome and mode; refused ones too",
+        type: "counter",
+        samples: each((stats) => stats.requests()),
+      },
+      {
+        name: "waybill_requests_in_flight",
+        help: "Requests that run now, by operator",
+        type: "gauge",
+        samples: load(({ inflight }) => inflight),
+      },
+      {
+        name: "waybill_slots",
+        help: "Requests that may run at once, by operator",
+        type: "gauge",
+        samples: load(({ slots }) => slots),
+      },
+      {
+        name: "waybill_request_duration_seconds",
+        help: "How long requests ran, by operator",
+        type: "histogram",
+        samples: each(({ operator, durations }) => durations.samples("waybill_request_duration_seconds", { operator })),
+      },
+      {
+        name: "waybill_request_queue_seconds",
+        help: "How long queued requests had been in the queue when they were taken, by operator",
+        type: "histogram",
+        samples: each(({ operator, waits }) => waits.samples("waybill_request_queue_seconds", { operator })),
+      },
+      {
+        name: "waybill_redeliveries_total",
+        help: "Queued requests that came here after another attempt had failed, by operator",
+        type: "counter",
+        samples: each(({ operator, redeliveries }) => [{ labels: { operator }, value: redeliveries }]),
+      },
+      {
+        name: "waybill_dead_letters_total",
+        help: "Requests that this worker gave up, by operator and reason",
+        type: "counter",
+        samples: each((stats) => stats.deadLetters()),
+      },
+      {
+        name: "waybill_tensor_bytes_total",
+        help: "Bytes of inputs and outputs, by operator, direction and the way they came or were offered",
+        type: "counter",
+        samples: each((stats) => stats.bytes()),
+      },
+    ];
+  }
+}
+
+function storeMetrics(store: () => TensorStore | undefined): SampledMetric[] {
+  const gauge = (name: string, help: string, value: (store: TensorStore) => number): SampledMetric => ({
+    name,
+    help,
+    type: name.endsWith("_total") ? "counter" : "gauge",
+    samples: () => {
+      const found = store();
+      return [{ labels: {}, value: found === undefined ? 0 : value(found) }];
+    },
+  });
+  return [
+    gauge("waybill_store_used_bytes", "Bytes of tensors that are kept for others", (it) => it.describe().usedBytes),
+    gauge("waybill_store_budget_bytes", "Bytes that may be kept for others", (it) => it.describe().budgetBytes),
+    gauge("waybill_store_leases", "Leases on tensors that are kept for others", (it) => it.describe().leases),
+    gauge(
+      "waybill_store_leaked_leases_total",
+      "Leases that ended by expiry rather than by release",
+      (it) => it.describe().leakedLeases,
+    ),
+  ];
 }

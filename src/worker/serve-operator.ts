@@ -59,6 +59,7 @@ async function serveOperator(
     declare,
     maxInflight,
     methods: operatorMethods(host, operator),
+    watch: host.metrics?.operator(operator.name),
     isMine: versions.length === 1 ? undefined : (payload) => pick(versions, payload) === version,
   });
   await serving.start();

@@ -9,9 +9,10 @@ export interface StatusServer {
 }
 
 /** Serves `/metrics` for Prometheus, and `/healthz`, on the loopback interface. */
-export async function serveStatus(metrics: WorkerMetrics, bus: Bus, port: number): Promise<StatusServer> {
+export async function serveStatus(metrics: WorkerMetrics | undefined, bus: Bus, port: number): Promise<StatusServer> {
   const app = new Hono();
   app.get("/metrics", async (c) => {
+    if (metrics === undefined) return c.text("Metrics are off", 404);
     const { text, contentType } = await metrics.page();
     return c.body(text, 200, { "content-type": contentType });
   });

@@ -4,6 +4,7 @@ import { DEFAULT_NAMESPACE, DEFAULT_TCP_URL } from "../bus/defaults.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { BusOptions } from "../bus/options.ts";
 import type { ServeTensorsOptions } from "../client/serve-tensors.ts";
+import type { Tracing } from "../telemetry/observer.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { DEFAULT_ACK_WAIT_MS, MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import type { Operator } from "./operator.ts";
@@ -20,6 +21,13 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
   namespace?: string;
   /** Port of `/metrics` and `/healthz` on 127.0.0.1; 0 is any free one. Default `WAYBILL_METRICS_PORT`, else none. */
   metricsPort?: number;
+  /** Whether requests are counted. `false` leaves it out, and serves no `/metrics`. Default `WAYBILL_METRICS`, else `true`. */
+  metrics?: boolean;
+  /**
+   * Whether spans are made, or what makes them ({@linkcode openTelemetry}). Default: where the program has registered an OpenTelemetry tracer
+   * provider before the worker starts, with its API; `WAYBILL_TRACING=false` turns that off.
+   */
+  tracing?: boolean | Tracing;
   /** How its tensors are served to others. Default: over HTTP on 127.0.0.1 and over the bus. */
   tensors?: ServeTensorsOptions;
   /** How long its loop may be blocked before its requests are given to others. Default 30,000 ms. */
@@ -74,7 +82,8 @@ export function resolveOptions(options: WorkerOptions, env: Record<string, strin
     name: options.name ?? env.WAYBILL_NAME ?? first.name,
     namespace: options.namespace ?? env.WAYBILL_NAMESPACE ?? DEFAULT_NAMESPACE,
     metricsPort: options.metricsPort ?? variable(env, "WAYBILL_METRICS_PORT", 65_535),
-    local: options.local ?? { role: "worker" },
+    metrics: options.metrics ?? flag(env, "WAYBILL_METRICS"),
+    tracing: options.tracing ?? flag(env, "WAYBILL_TRACING"),
     stallMs: options.stallMs ?? 30_000,
     ackWaitMs: ackWait(options.ackWaitMs ?? variable(env, "WAYBILL_ACK_WAIT_MS", MAX_ACK_WAIT_MS)),
     drainMs: options.drainMs ?? variable(env, "WAYBILL_DRAIN_MS", Number.MAX_SAFE_INTEGER) ?? 30_000,
@@ -94,6 +103,13 @@ function variable(env: Record<string, string | undefined>, name: string, max: nu
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw refusal(`${name} must be an integer from 0 to ${max}, got "${text}"`);
+}
+
+function flag(env: Record<string, string | undefined>, name: string): boolean | undefined {
+  const text = env[name];
+  if (text === undefined || text === "") return undefined;
+  if (text === "true" || text === "false") return text === "true";
+  throw refusal(`${name} must be true or false, got "${text}"`);
 }
 
 /** Of a file's operators those that a deployment wants of it. */

@@ -9,7 +9,7 @@ import type { Registration } from "../discovery/discovery.ts";
 import { KvDiscovery } from "../discovery/kv-discovery.ts";
 import type { Beats } from "../rpc/beats.ts";
 import { CallServer, goneSubject } from "../rpc/call-server.ts";
-import { ownedId, randomId } from "../rpc/ids.ts";
+import { randomId } from "../rpc/ids.ts";
 import type { OperatorServer } from "../rpc/operator-server.ts";
 import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
@@ -17,6 +17,7 @@ import type { RequestStore } from "../rpc/queue/request-store.ts";
 import { Subjects } from "../rpc/subjects.ts";
 import { inferCodecs } from "../tensor/mod.ts";
 import { WorkerMetrics } from "./metrics.ts";
+import { tracingOf } from "./tracing-of.ts";
 import { recordOf } from "./records.ts";
 import { followDeclarations, serveOperators } from "./serve-operator.ts";
 import { serveStatus, type StatusServer } from "./status-server.ts";
@@ -70,7 +71,7 @@ export class Worker implements AsyncDisposable {
   }
 
   async #stop(drainMs: number): Promise<void> {
-    const { bus, server, store, operators, registration, served, client, status, ownsBus, logger } = this.#parts;
+    const { bus, server, store, operators, registration, served, client, status, metrics, ownsBus, logger } = this.#parts;
     logger.info("Draining", { running: server.running });
     const quietly = (work: Promise<unknown> | undefined) =>
       Promise.resolve(work).catch((error) => logger.debug("While stopping", { error: String(error) }));
@@ -88,6 +89,7 @@ export class Worker implements AsyncDisposable {
     await quietly(server.beats.close());
     await quietly(served.close());
     await quietly(status?.close());
+    metrics?.close();
     await quietly(client.close());
     if (ownsBus) await quietly(bus.close());
   }
@@ -104,6 +106,7 @@ interface WorkerParts {
   readonly served: ServedTensors;
   readonly client: Client;
   readonly status: StatusServer | undefined;
+  readonly metrics: WorkerMetrics | undefined;
   readonly logger: Logger;
 }
 
@@ -121,18 +124,23 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const instance = randomId();
     const subjects = new Subjects(namespace);
     const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: resolved.inboxPrefix });
-    const beats = await startBeats(resolved, bus, goneSubject(subjects, ownedId(bus.owner, instance)));
+    const beats = await startBeats(resolved, bus, goneSubject(subjects, instance));
     const server = new CallServer(bus, { namespace, instance, beats, codecs: inferCodecs, logger });
     opened.push(() => server.beats.close());
     const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, { logger }) : MemoryStore.over(bus, subjects);
     opened.push(() => store.close());
-    const client = new Client(bus, discovery, { namespace, logger, component: instance }, false);
+    const tracing = tracingOf(resolved.tracing);
+    const metrics = resolved.metrics === false
+      ? undefined
+      : new WorkerMetrics({ worker: name, namespace }, () => served.store, resolved.metricsPort !== undefined);
+    opened.push(() => Promise.resolve(metrics?.close()));
+    const watched = { tracing, metrics: metrics?.calls };
+    const client = new Client(bus, discovery, { namespace, logger, component: instance, ...watched }, false);
     opened.push(() => client.close());
     const served = await serveTensors(bus, namespace, client.data, { logger, ...resolved.tensors, node: instance });
     opened.push(() => served.close());
     client.adoptStore(served);
-    const metrics = new WorkerMetrics({ worker: name, namespace }, () => served.store);
-    const host = { client, store: served.store, logger, metrics };
+    const host = { client, store: served.store, logger, metrics, tracing };
     const operators = await serveOperators(resolved.operators, {
       discovery,
       server,
@@ -140,6 +148,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       host,
       ackWaitMs: resolved.ackWaitMs,
     });
+    metrics?.watch(() => operators);
     void followDeclarations(discovery, operators, logger);
     await bus.flush();
     const status = resolved.metricsPort === undefined ? undefined : await serveStatus(metrics, bus, resolved.metricsPort);
@@ -165,6 +174,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       served,
       client,
       status,
+      metrics,
       logger,
     });
   } catch (error) {

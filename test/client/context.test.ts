@@ -97,13 +97,20 @@ for (const [where, start] of [["memory", startInMemory], ["a broker", startWithB
       const outputs = await site.client.operator("note").infer({}, { timeoutMs: 5_000, headers: { "x-own": "header" } });
       expect(latest.attempt).toBe(1);
       expect(infoOf(outputs)?.attempt).toBe(1);
-      expect(latest.requestId).toMatch(/^[0-9a-f]{32}$/);
+      expect(latest.callId).toMatch(/^[0-9a-f]{32}$/);
+      expect(latest.requestId).toBe(latest.callId);
       const left = latest.deadline!.getTime() - Date.now();
       expect(left).toBeGreaterThan(3_000);
       expect(left).toBeLessThanOrEqual(5_001);
       expect(latest.requestHeader.get("x-own")).toBe("header");
       const { fields } = logs.find(({ message }) => message === "Noted")!;
-      expect(fields).toMatchObject({ own: 1, operator: "note", request: latest.requestId });
+      expect(fields).toMatchObject({
+        own: 1,
+        operator: "note",
+        requestId: latest.requestId,
+        callId: latest.callId,
+        attempt: 1,
+      });
       await site.client.operator("note").infer({}, { timeoutMs: Infinity });
       expect([latest.deadline, latest.remainingMs]).toEqual([undefined, Infinity]);
     });

@@ -141,6 +141,14 @@ describe("the pages", () => {
     expect(stderr).toContain("1 pass");
   });
 
+  test("watch a client", async () => {
+    const programs = await programsOf("docs/observability.md");
+    const [measured] = await linesOf(programs, "measured.ts");
+    expect(measured).toContain("waybill_client_requests_total{operator=");
+    expect(measured).toMatch(/outcome="ok",mode="queue",app="shop"\} 1$/);
+    expect((await linesOf(programs, "traced.ts")).join(" ")).toContain("infer double");
+  });
+
   test("deploy", async () => {
     const programs = await programsOf("docs/deploy.md");
     const [operators] = written;

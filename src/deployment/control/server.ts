@@ -2,12 +2,21 @@ import { createServer, type Server, type Socket } from "node:net";
 import { rm, writeFile } from "node:fs/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { fault } from "../../rpc/error.ts";
+import type { ChangeProgress } from "../changes.ts";
+import { checkFolders } from "./folders.ts";
 import { isAnswering } from "./client.ts";
-import { type ControlAnswer, type ControlRecord, type ControlRequest, firstLine } from "./messages.ts";
+import {
+  type ControlAnswer,
+  type ControlCall,
+  type ControlProgress,
+  type ControlRecord,
+  type ControlRequest,
+  firstLine,
+} from "./messages.ts";
 import { ensureStateFolder, stateFiles } from "./state-folder.ts";
 
 /** What a deployment answers with. */
-export type ControlHandler = (request: ControlRequest) => Promise<ControlAnswer>;
+export type ControlHandler = (request: ControlRequest, call: ControlCall) => Promise<ControlAnswer>;
 
 /** Names that are tried where none was given: `default`, `default-2`, … */
 const mostNames = 100;
@@ -22,7 +31,7 @@ export class ControlServer {
   /** The deployment's name. */
   readonly name: string;
   readonly #server: Server;
-  readonly #files: ReturnType<typeof stateFiles>;
+  readonly #files: { readonly record: string; readonly socket: string };
   readonly #sockets = new Set<Socket>();
   readonly #answers = new Set<Promise<void>>();
 
@@ -41,7 +50,15 @@ export class ControlServer {
     socket.on("error", () => {});
     const line = await firstLine(socket);
     if (line === undefined) return void socket.destroy();
-    const answered = replyTo(line, handle).then((reply) => sendLast(socket, JSON.stringify(reply)));
+    const gone = new AbortController();
+    socket.once("close", () => gone.abort(fault("Gave up what was asked for: whoever asked has gone", Code.Canceled)));
+    const onProgress = (progress: ChangeProgress) => {
+      const line: ControlProgress = { progress };
+      if (socket.writable) socket.write(`${JSON.stringify(line)}\n`);
+    };
+    const answered = replyTo(line, { signal: gone.signal, onProgress }, handle).then((reply) =>
+      sendLast(socket, JSON.stringify(reply))
+    );
     this.#answers.add(answered);
     await answered;
     this.#answers.delete(answered);
@@ -51,7 +68,7 @@ export class ControlServer {
    * Takes a name and listens.
    *
    * @param wanted the name, or `fallback` and a number where another deployment has it
-   * @throws {ConnectError} `already_exists` when a running deployment has the name that is wanted
+   * @throws {ConnectError} `already_exists` when a running deployment has the name that is wanted, or writes to the same folders
    */
   static async open(
     folder: string,
@@ -67,6 +84,10 @@ export class ControlServer {
         const control = new ControlServer(server, name, folder, handle);
         const record: ControlRecord = { name, ...facts };
         await writeFile(control.#files.record, JSON.stringify(record), { mode: 0o600 });
+        await checkFolders(folder, record).catch(async (error) => {
+          await control.close();
+          throw error;
+        });
         return control;
       }
       if (names.wanted !== undefined) break;
@@ -78,17 +99,12 @@ export class ControlServer {
 
   /** What to remove when this process is killed. */
   get files(): readonly string[] {
-    return Object.values(this.#files);
-  }
-
-  /** Where programs of this user find who to be at the deployment's broker. */
-  get loginsFile(): string {
-    return this.#files.logins;
+    return [this.#files.record, this.#files.socket];
   }
 
   /** Takes no more questions, and waits until those asked are answered. */
   async close(): Promise<void> {
-    for (const file of [this.#files.record, this.#files.logins]) await rm(file, { force: true });
+    await rm(this.#files.record, { force: true });
     // Some runtimes leave the socket's file.
     await rm(this.#files.socket, { force: true });
     this.#server.close();
@@ -121,15 +137,17 @@ async function listen(path: string): Promise<Server | undefined> {
 /** Sends what is the last, and settles when the other side has it or has gone. */
 function sendLast(socket: Socket, text: string): Promise<void> {
   return new Promise((resolve) => {
+    if (socket.destroyed) return resolve();
     socket.once("close", () => resolve());
     socket.end(`${text}\n`);
   });
 }
 
-async function replyTo(line: string, handle: ControlHandler): Promise<ControlAnswer> {
+async function replyTo(line: string, call: ControlCall, handle: ControlHandler): Promise<ControlAnswer> {
   try {
-    return await handle(JSON.parse(line));
+    return await handle(JSON.parse(line), call);
   } catch (error) {
-    return { error: ConnectError.from(error).rawMessage };
+    const { rawMessage, code } = ConnectError.from(error);
+    return { error: rawMessage, code };
   }
 }
