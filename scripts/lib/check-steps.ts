@@ -80,5 +80,6 @@ export const checkSteps: readonly CheckStep[] = [
   { name: "API documentation (deno doc --lint)", run: async () => documented(await entryPoints()) },
   { name: "versions and entry points agree", run: manifestsAgree },
   { name: "lock file is complete (npm run lock)", run: lockIsComplete },
+  command("required behaviours have tests (npm run behaviours)", process.execPath, "scripts/behaviours.ts"),
   { name: "package (publint, attw)", run: packageIsSound },
 ];

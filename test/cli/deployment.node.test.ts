@@ -160,7 +160,7 @@ describe("waybill up", () => {
     });
   });
 
-  test("may start after its clients, and does not meet another deployment on the machine", async () => {
+  test("[I4] may start after its clients, and does not meet another deployment on the machine", async () => {
     const [first, second] = [await freePorts(3), await freePorts(3)];
     await withFolder(async (folder) => {
       const env = { XDG_RUNTIME_DIR: folder };

@@ -70,7 +70,7 @@ function kindOf(tensor: AnyTensor | undefined): string {
 }
 
 describe("parameters", () => {
-  test("arrive in their exact types", async () => {
+  test("[P8] [P9] arrive in their exact types", async () => {
     const parameters = {
       ...{ text: "ü", yes: true, no: false, whole: 7, negative: -7, half: 0.5, zero: -0, tiny: 5e-324 },
       ...{ huge: 2n ** 63n, least: -(2n ** 63n), infinite: Infinity, empty: "", __proto__x: "own" },

@@ -67,7 +67,7 @@ describe("a node's tensors over the bus", () => {
     }
   });
 
-  test("refuse every bad capability and reference with one answer", async () => {
+  test("[DP1] refuse every bad capability and reference with one answer", async () => {
     const broker = new MemoryBroker();
     const store = busNode(cleanup, broker);
     const other = busNode(cleanup, broker, { node: "node-b" });
@@ -88,7 +88,7 @@ describe("a node's tensors over the bus", () => {
     expect((await plane.fetch(good)).tensor.bytes).toEqual(pattern(8));
   });
 
-  test("stay within the credit of a reader that stops reading", async () => {
+  test("[L5] stay within the credit of a reader that stops reading", async () => {
     let sent = 0;
     const broker = new MemoryBroker({ deliver: (_, payload) => ((sent += payload.length), true) });
     const store = busNode(cleanup, broker, { leaseMs: 200 });

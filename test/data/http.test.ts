@@ -77,7 +77,7 @@ describe("a node's tensors over HTTP", () => {
     expect(store.describe()).toMatchObject({ leases: 0, usedBytes: 0, leakedLeases: 0 });
   });
 
-  test("refuse every bad capability and reference with one answer", async () => {
+  test("[DP1] refuse every bad capability and reference with one answer", async () => {
     const { store } = await httpNode();
     const other = await httpNode();
     const good = await store.put(bytesTensor(8));
@@ -117,7 +117,7 @@ describe("a node's tensors over HTTP", () => {
     }
   });
 
-  test("stay bounded while a reader does not read", async () => {
+  test("[L5] stay bounded while a reader does not read", async () => {
     const { store } = await httpNode({}, { leaseMs: 200 });
     const waybill = await store.put(bytesTensor(100 * MIB));
     const { url } = waybill.ways[0] as { url: string };

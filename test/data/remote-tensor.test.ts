@@ -99,7 +99,7 @@ describe("RemoteTensor", () => {
     expect((await remote.fetch()).bytes).toEqual(pattern(8));
   });
 
-  test("is released once, and keeps what was fetched", async () => {
+  test("[L2] is released once, and keeps what was fetched", async () => {
     const { remote, store, plane } = await scriptedRemote([() => pattern(8)]);
     plane.addStore(store);
     const [fetched, left] = [remote, plane.open(await store.put(bytesTensor(8)))];

@@ -52,7 +52,7 @@ describe("TensorStore", () => {
     await store.release(shared);
   });
 
-  test("frees what nobody released, and reports it", async () => {
+  test("[L3] frees what nobody released, and reports it", async () => {
     const warnings: Record<string, unknown>[] = [];
     const logger = { debug() {}, info() {}, error() {}, warn: (_: string, fields = {}) => void warnings.push(fields) };
     const store = makeStore({ leaseMs: 200, logger });

@@ -6,7 +6,7 @@ import { childrenOf, untilGone } from "./support.ts";
 import { codeOf, slowRequest, withUp } from "./up.ts";
 
 describe("waybill up", () => {
-  test("prints what it starts and stops, and drains on SIGTERM: a running request is still answered", async () => {
+  test("[F7] prints what it starts and stops, and drains on SIGTERM: a running request is still answered", async () => {
     await withUp({ args: ["--name", "demo"] }, async ({ program, client, pids, folder }) => {
       const { answer } = await slowRequest(client, 1_500);
       process.kill(program.pid, "SIGTERM");

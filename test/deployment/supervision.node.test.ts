@@ -161,7 +161,7 @@ describe("a deployment", () => {
     await until("it is gone with the deployment", async () => (await guards()).every(({ pid }) => others.includes(pid)));
   });
 
-  test("deletes only its own earlier logs, and makes a missing folder", async () => {
+  test("[W8] deletes only its own earlier logs, and makes a missing folder", async () => {
     await withDeployment({ clearLogs: true }, async ({ deployment, folder }) => {
       await deployment.stop();
       const { writeFile } = await import("node:fs/promises");

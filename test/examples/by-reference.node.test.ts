@@ -17,7 +17,7 @@ const REQUESTS = 5;
 const SMALL = 40_000;
 
 describe("a payload of 4 MB by reference", () => {
-  test("goes from client to encoder to decoder to client, and neither through the broker nor the orchestrator", async () => {
+  test("[W5] goes from client to encoder to decoder to client, and neither through the broker nor the orchestrator", async () => {
     await withFolder(async (folder) => {
       const groups = OPERATORS.map((operator) => ({ operator, count: 1, kind: "CPU" as const, settings: { inputCopies: 1 } }));
       const broker = { port: 0, websocketPort: false } as const;

@@ -25,7 +25,7 @@ async function exitOf(program: Program): Promise<{ code: number | null; output: 
 }
 
 describe("deployment and client of the hello world", () => {
-  test("may be started at the same moment, and both end with 0", async () => {
+  test("[HW1] [W8] may be started at the same moment, and both end with 0", async () => {
     await withFolder(async (folder) => {
       const uri = `nats://127.0.0.1:${await freePorts(1)}`;
       const deployment = run("deploy.ts", deployArguments(folder, uri), folder);
@@ -47,7 +47,7 @@ describe("deployment and client of the hello world", () => {
     });
   });
 
-  test("say that GPU instances run on the CPU, and refuse what makes no sense", async () => {
+  test("[W6] say that GPU instances run on the CPU, and refuse what makes no sense", async () => {
     const wrong: [string, string[], string][] = [
       ["deploy.ts", ["--encoders", "1"], "Flag --encoders takes 4"],
       ["deploy.ts", ["--triton-core-models", "x"], "has no meaning here"],
@@ -99,7 +99,7 @@ describe("clients of a deployment with copies and several workers", () => {
     await stopped;
   });
 
-  test("check every operator, from several processes with inputs of many sizes", async () => {
+  test("[W2] [W3] [W4] check every operator, from several processes with inputs of many sizes", async () => {
     for (const operator of ["encoder_decoder", "encoder", "decoder"]) {
       const sizes = ["--input-size-mean", "50", "--input-size-stdev", "60"];
       const args = [
@@ -155,7 +155,7 @@ describe("a client without a deployment", () => {
     }
   });
 
-  test("says that there is no broker where it was sent to", async () => {
+  test("[W7] says that there is no broker where it was sent to", async () => {
     const uri = `nats://127.0.0.1:${await freePorts(1)}`;
     const client = run("client.ts", ["--request-plane-uri", uri, "--wait-ms", "200"]);
     expect(await exitOf(client)).toMatchObject({ code: 1 });
@@ -164,7 +164,7 @@ describe("a client without a deployment", () => {
 });
 
 describe("programs with a broker of their own", () => {
-  test("the single file runs to its end, with the five copies that it does not ask for", async () => {
+  test("[HW2] the single file runs to its end, with the five copies that it does not ask for", async () => {
     const program = run("single_file.ts", []);
     expect(await exitOf(program)).toMatchObject({ code: 0 });
     expect(program.output).toMatch(/Finished Request: 9 Response From: [0-9a-f]{32} Error: None/);

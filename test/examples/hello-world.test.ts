@@ -42,7 +42,7 @@ async function rejection(work: Promise<unknown>): Promise<ConnectError> {
 }
 
 describe("the hello world", () => {
-  test("gives back what it got, for any size and any number of copies, by reference and inline", async () => {
+  test("[W1] gives back what it got, for any size and any number of copies, by reference and inline", async () => {
     for (const inputCopies of [1, 2, 5]) {
       await withDeployment({ inputCopies }, async ({ connect }) => {
         const client = connect();
@@ -176,7 +176,7 @@ describe("the hello world", () => {
 });
 
 describe("the client of the hello world", () => {
-  test("checks each operator against what it alone does, from several clients with inputs of many sizes", async () => {
+  test("[W2] [W3] [W4] checks each operator against what it alone does, from several clients with inputs of many sizes", async () => {
     await withDeployment({ inputCopies: 3, maxInflight: 4 }, async ({ connect }) => {
       for (const operator of OPERATORS) {
         for (const inline of [false, true]) {

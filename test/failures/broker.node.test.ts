@@ -52,7 +52,7 @@ describe("client and worker", () => {
 });
 
 describe("a broker that is away for 5 s", () => {
-  test("ends every call exactly once, to queues in memory and in files alike", async () => {
+  test("[F5] [I3] ends every call exactly once, to queues in memory and in files alike", async () => {
     world = await Troubled.start();
     const workers = [await world.worker(), await world.worker()];
     const client = await world.client();

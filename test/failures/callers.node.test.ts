@@ -35,7 +35,7 @@ describe("a client", () => {
 });
 
 describe("an abort", () => {
-  test("before a worker takes the request deletes it", async () => {
+  test("[C1] before a worker takes the request deletes it", async () => {
     const worker = await world.worker();
     const client = await world.client();
     const [first, second] = [new AbortController(), new AbortController()];
@@ -53,7 +53,7 @@ describe("an abort", () => {
     expect(worker.count(/@hanging/)).toBe(1);
   });
 
-  test("while the request runs fires its signal, whatever way it came", async () => {
+  test("[C2] while the request runs fires its signal, whatever way it came", async () => {
     const worker = await world.worker();
     const client = await world.client();
     for (const options of [{}, { mode: "direct" }, { mode: "at-most-once" }, { instance: worker.instance }] as const) {
@@ -67,7 +67,7 @@ describe("an abort", () => {
     }
   });
 
-  test("in the middle of a stream ends it on both sides", async () => {
+  test("[C3] in the middle of a stream ends it on both sides", async () => {
     const worker = await world.worker();
     const client = await world.client();
     const stop = new AbortController();
@@ -89,7 +89,7 @@ describe("an abort", () => {
     await worker.waitFor(/@aborted .*canceled by its caller/);
   });
 
-  test("of a request reaches what that calls", async () => {
+  test("[C4] of a request reaches what that calls", async () => {
     const worker = await world.worker();
     const client = await world.client();
     const stop = new AbortController();
@@ -100,7 +100,7 @@ describe("an abort", () => {
     await worker.waitFor(/@aborted .*canceled by its caller/);
   });
 
-  test("by its deadline reaches what that calls", async () => {
+  test("[C6] by its deadline reaches what that calls", async () => {
     const worker = await world.worker();
     const client = await world.client();
     const error = await failure(client.operator("parent").infer({}, { timeoutMs: 1_500 }));

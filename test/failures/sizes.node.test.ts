@@ -46,7 +46,7 @@ describe("a message above the broker's limit", () => {
 });
 
 describe("a slow consumer of a stream", () => {
-  test("lets its operator run ahead no further than its credit", async () => {
+  test("[L5] lets its operator run ahead no further than its credit", async () => {
     const worker = await world.worker();
     const client = await world.client();
     const pieces = client.operator("pieces").stream({}, { parameters: { count: 500 } });

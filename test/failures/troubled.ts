@@ -9,6 +9,13 @@ export interface TroubledWorker extends Program {
   count(pattern: RegExp): number;
 }
 
+/** Another worker than the troubled one. */
+export interface WorkerProgram {
+  /** Path from the repository's root. */
+  readonly file?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 function randomNamespace(): string {
   return `t-${crypto.randomUUID().slice(0, 8)}`;
 }
@@ -30,15 +37,15 @@ export class Troubled {
   }
 
   /** Starts a worker process without waiting for it. */
-  startWorker(runtime: RuntimeName = "node", namespace: string = this.namespace): Program {
-    const env = { WAYBILL_URL: this.broker.tcpUrl, WAYBILL_NAMESPACE: namespace };
-    const program = startProgram("test/fixtures/troubled-worker.ts", [], { runtime, env });
+  startWorker(runtime: RuntimeName = "node", namespace: string = this.namespace, what: WorkerProgram = {}): Program {
+    const env = { WAYBILL_URL: this.broker.tcpUrl, WAYBILL_NAMESPACE: namespace, ...what.env };
+    const program = startProgram(what.file ?? "test/fixtures/troubled-worker.ts", [], { runtime, env });
     this.#programs.push(program);
     return program;
   }
 
-  async worker(runtime: RuntimeName = "node", namespace?: string): Promise<TroubledWorker> {
-    return await serving(this.startWorker(runtime, namespace));
+  async worker(runtime: RuntimeName = "node", namespace?: string, what?: WorkerProgram): Promise<TroubledWorker> {
+    return await serving(this.startWorker(runtime, namespace, what));
   }
 
   program(file: string, args: string[], runtime: RuntimeName = "node"): Program {

@@ -20,7 +20,7 @@ async function onEveryRuntime(body: (runtime: RuntimeName, namespace: string) =>
 }
 
 describe("a worker on any runtime", () => {
-  test("that is killed while it executes loses its request to another one, which answers as attempt 2", async () => {
+  test("[F1] that is killed while it executes loses its request to another one, which answers as attempt 2", async () => {
     await onEveryRuntime(async (runtime, namespace) => {
       const workers = [await world.worker(runtime, namespace), await world.worker(runtime, namespace)];
       const client = await world.client({ namespace });
@@ -45,7 +45,7 @@ describe("a worker on any runtime", () => {
 });
 
 describe("a worker", () => {
-  test("that is killed in the middle of a stream fails it unavailable, and nobody runs it again", async () => {
+  test("[F2] that is killed in the middle of a stream fails it unavailable, and nobody runs it again", async () => {
     const workers = [await world.worker(), await world.worker()];
     const client = await world.client();
     const pieces = client.operator("pieces").stream({}, { parameters: { count: 5, hangAfter: 1 } });
@@ -61,7 +61,7 @@ describe("a worker", () => {
     expect(countOf(workers, /@streaming/)).toBe(1);
   });
 
-  test("whose execute throws answers with the error, and serves on", async () => {
+  test("[F3] whose execute throws answers with the error, and serves on", async () => {
     await world.worker();
     const client = await world.client();
     const error = await failure(client.operator("throw").infer({}));
@@ -72,7 +72,7 @@ describe("a worker", () => {
     await client.operator("echo").infer({});
   });
 
-  test("that is dead fails requests directed to it unavailable, without waiting for others", async () => {
+  test("[F6] that is dead fails requests directed to it unavailable, without waiting for others", async () => {
     const [dead, alive] = [await world.worker(), await world.worker()];
     const client = await world.client();
     const handle = client.operator("echo", { instance: dead.instance });
@@ -98,7 +98,7 @@ describe("a worker", () => {
 });
 
 describe("an operator that nobody declared", () => {
-  test("is not_found within operatorWaitMs, in every mode", async () => {
+  test("[F4] is not_found within operatorWaitMs, in every mode", async () => {
     const client = await world.client({ operatorWaitMs: 400 });
     const started = performance.now();
     const errors = await Promise.all(

@@ -166,7 +166,7 @@ for (const kind of ways) {
       expect((await failure(collect(streams.inferStream({}, { signal: AbortSignal.abort() })))).code).toBe(Code.Canceled);
     });
 
-    test("ends at its deadline: both sides know", async () => {
+    test("[C6] ends at its deadline: both sides know", async () => {
       const before = way.record.aborts.length;
       expect((await failure(unary.modelInfer({ id: "wait" }, { timeoutMs: 150 }))).code).toBe(Code.DeadlineExceeded);
       const stream = streams.inferStream({ id: "wait", modelName: "1" }, { timeoutMs: 150 });

@@ -102,7 +102,7 @@ describe("frames", () => {
 });
 
 describe("names", () => {
-  test("become one subject token and come back", () => {
+  test("[I5] become one subject token and come back", () => {
     fc.assert(fc.property(name, (text) => {
       const token = escapeName(text);
       expect(isToken(token)).toBe(true);

@@ -26,7 +26,7 @@ async function world(options: Parameters<typeof QueueWorld.join>[1] = {}): Promi
 }
 
 describe("a worker's slots", () => {
-  test("are never exceeded and never lost under queued, direct and directed load, also when execute throws", async () => {
+  test("[I1] [F3] are never exceeded and never lost under queued, direct and directed load, also when execute throws", async () => {
     const w = await world();
     const [a, b] = [await w.caller(), await w.caller()];
     let running = 0;

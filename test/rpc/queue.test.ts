@@ -105,7 +105,7 @@ describe("a queued request", () => {
     expect([long.code, long.rawMessage.slice(0, 3)]).toEqual([Code.Aborted, "eee"]);
   });
 
-  test("is not executed when its deadline passed in the queue, and its caller knows", async () => {
+  test("[C5] is not executed when its deadline passed in the queue, and its caller knows", async () => {
     const w = await world();
     const caller = await w.caller();
     const error = await failure(caller.infer("late", { timeoutMs: 300 }));

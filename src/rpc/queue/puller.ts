@@ -3,7 +3,6 @@ import { randomId } from "../ids.ts";
 import { nanos } from "./jetstream-api.ts";
 import type { Pull } from "./request-store.ts";
 
-/** How long the broker keeps a pull request open. */
 const EXPIRES_MS = 30_000;
 const IDLE_HEARTBEAT_MS = 5_000;
 /** Nothing at all for this long: the pull requests are lost, whatever the broker thinks. */
@@ -23,6 +22,8 @@ export interface PullerOptions {
   deliver(message: BusMessage): void;
   /** The consumer may be gone: called before pulling again. */
   repair(): Promise<void>;
+  /** How long the broker keeps a pull request open. Default 30,000 ms. */
+  expiresMs?: number;
 }
 
 /**
@@ -33,6 +34,8 @@ export class Puller implements Pull {
   readonly #bus: Bus;
   readonly #options: PullerOptions;
   readonly #subject: string;
+  /** What all pull requests have in common. */
+  readonly #terms: string;
   #inbox: string;
   #subscription: BusSubscription;
   #outstanding = 0;
@@ -45,6 +48,10 @@ export class Puller implements Pull {
     this.#bus = bus;
     this.#options = options;
     this.#subject = `$JS.API.CONSUMER.MSG.NEXT.${options.stream}.${options.consumer}`;
+    const { expiresMs = EXPIRES_MS } = options;
+    // The broker takes heartbeats of at most half of that.
+    const heartbeatMs = Math.min(IDLE_HEARTBEAT_MS, expiresMs / 2);
+    this.#terms = `"expires":${nanos(expiresMs)},"idle_heartbeat":${nanos(heartbeatMs)}`;
     this.#heardAt = performance.now();
     [this.#inbox, this.#subscription] = this.#listen();
   }
@@ -89,8 +96,7 @@ export class Puller implements Pull {
     if (batch <= 0) return;
     if (this.#outstanding === 0) this.#heardAt = performance.now();
     this.#outstanding += batch;
-    const request = `{"batch":${batch},"expires":${nanos(EXPIRES_MS)},"idle_heartbeat":${nanos(IDLE_HEARTBEAT_MS)}}`;
-    this.#bus.publish(this.#subject, encoder.encode(request), { reply: this.#inbox });
+    this.#bus.publish(this.#subject, encoder.encode(`{"batch":${batch},${this.#terms}}`), { reply: this.#inbox });
   }
 
   #onMessage(message: BusMessage, inbox: string): void {
