@@ -41,7 +41,7 @@ export const requiredBehaviours: Behaviours = {
   WK4: "A chain of four operators, one of which yields ten tokens, answers in order and then ends",
   WK5: "The same chain answers ten results through KServe's bidirectional stream",
   WK6: "10, 100 and 500 kB are echoed 100 times inline and by reference, and the latency of each is reported",
-  WK7: "A worker that is told nothing connects to nats://localhost:4222, logs at its default level, and needs operators",
+  WK7: "A worker that is told nothing connects to nats://127.0.0.1:4222 and logs at level info; it needs operators",
   WK8: "Any broker URL is taken as it was given",
   WK9: "Every combination of an operator's properties is understood on the command line",
   WK10: "An operator flag without a value is refused as wrong usage, with an exit code above 0",

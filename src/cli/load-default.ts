@@ -12,23 +12,43 @@ export interface DefaultKind<T> {
   readonly is: (value: unknown) => value is T;
 }
 
+/** An imported file. */
+export interface LoadedModule {
+  /** Its absolute path. */
+  readonly path: string;
+  readonly exports: Readonly<Record<string, unknown>>;
+}
+
 /**
- * Imports a file and gives its default export.
+ * Imports a file.
  *
- * @throws {ConnectError} `not_found` when there is no such file, `invalid_argument` when it cannot be imported or exports something
- * else
+ * @param what what it is wanted for, such as `"deployment"`
+ * @throws {ConnectError} `not_found` when there is no such file, `invalid_argument` when it cannot be imported
  */
-export async function loadDefault<T>(file: string, { what, maker, is }: DefaultKind<T>): Promise<{ path: string; value: T }> {
+export async function loadModule(file: string, what: string): Promise<LoadedModule> {
   const path = resolve(file);
   const failed = `Cannot load the ${what} "${file}"`;
   await access(path).catch(() => {
     throw new ConnectError(`${failed}: there is no such file`, Code.NotFound);
   });
-  const module = await import(pathToFileURL(path).href).catch((cause) => {
+  const exports = await import(pathToFileURL(path).href).catch((cause) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConnectError(`${failed}: ${reason}`, Code.InvalidArgument, undefined, undefined, cause);
-  }) as { default?: unknown };
-  if (is(module.default)) return { path, value: module.default };
-  const seen = module.default === undefined ? "no default export" : `a default export of type ${typeof module.default}`;
-  throw new ConnectError(`${failed}: its default export must come from ${maker}(), got ${seen}`, Code.InvalidArgument);
+  }) as Record<string, unknown>;
+  return { path, exports };
+}
+
+/**
+ * Imports a file and gives its default export.
+ *
+ * @throws {ConnectError} as {@linkcode loadModule}, and `invalid_argument` when it exports something else
+ */
+export async function loadDefault<T>(file: string, { what, maker, is }: DefaultKind<T>): Promise<{ path: string; value: T }> {
+  const { path, exports } = await loadModule(file, what);
+  if (is(exports.default)) return { path, value: exports.default };
+  const seen = exports.default === undefined ? "no default export" : `a default export of type ${typeof exports.default}`;
+  throw new ConnectError(
+    `Cannot load the ${what} "${file}": its default export must come from ${maker}(), got ${seen}`,
+    Code.InvalidArgument,
+  );
 }
