@@ -9,6 +9,7 @@ interface BunRuntime {
     idleTimeout: number;
     maxRequestBodySize: number;
     development: boolean;
+    reusePort: boolean;
   }): { port: number; stop(closeActiveConnections?: boolean): Promise<void> };
 }
 
@@ -17,7 +18,9 @@ export function listenBun(fetch: FetchHandler, hostname: string, port: number): 
   const { Bun } = globalThis as unknown as { Bun: BunRuntime };
   const idleTimeout = IDLE_SECONDS;
   const maxRequestBodySize = Number.MAX_SAFE_INTEGER;
-  const server = Bun.serve({ fetch, hostname, port, idleTimeout, maxRequestBodySize, development: false });
+  // Bun 1.4 shares a port with whoever has it where `development` is false and this is left out: each then gets some of the requests.
+  const limits = { idleTimeout, maxRequestBodySize, development: false, reusePort: false };
+  const server = Bun.serve({ fetch, hostname, port, ...limits });
   return Promise.resolve({
     port: server.port,
     stop: () => server.stop(),

@@ -50,6 +50,7 @@ const deploymentRules: Rules<DeploymentOptions> = {
   clearLogs: flag,
   logLevel: oneOf("error", "warn", "info", "debug"),
   startingMetricsPort: port,
+  metricsPort: rule("a port from 0 to 65535, or false", (value) => value === false || port.holds(value)),
   restart: record,
   ackWaitMs: rule(
     `an integer from ${MIN_ACK_WAIT_MS} to ${MAX_ACK_WAIT_MS}`,

@@ -60,6 +60,11 @@ export interface DeploymentOptions {
   logLevel?: LogLevel;
   /** Port of the first worker's `/metrics`; each further worker gets the next one. 0 turns metrics off. Default 50,000. */
   startingMetricsPort?: number;
+  /**
+   * Port of the deployment's own `/metrics`, of its queues and workers; 0 is any free one, `false` none. Default: the one before
+   * `startingMetricsPort`, or any where that is taken; none where `startingMetricsPort` is 0.
+   */
+  metricsPort?: number | false;
   /** What becomes of workers that end. Default: they are restarted, as {@linkcode RestartPolicy} says. */
   restart?: RestartPolicy;
   /** How long a worker may be silent about a request until another one gets it, for operators that do not say it. Default 5,000 ms. */

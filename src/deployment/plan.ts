@@ -13,6 +13,7 @@ import {
 } from "./component-plan.ts";
 import type { DeploymentBroker } from "./definition-broker.ts";
 import type { DeploymentDefinition, DeploymentOptions, LogLevel, RestartPolicy, WorkerRuntime } from "./definition.ts";
+import type { MetricsPlace } from "./metrics/serve-metrics.ts";
 
 /** What goes before what a deployment's file says. */
 export interface DeploymentOverrides {
@@ -66,6 +67,8 @@ export interface DeploymentPlan {
   readonly logDir: string;
   readonly clearLogs: boolean;
   readonly logLevel: LogLevel;
+  /** Where its own metrics are; `undefined` where they are off. */
+  readonly metrics: MetricsPlace | undefined;
   readonly restart: Readonly<Required<RestartPolicy>>;
   /** `undefined` for the workers' own default. */
   readonly ackWaitMs: number | undefined;
@@ -120,6 +123,7 @@ export async function planDeployment(
     logDir,
     clearLogs: options.clearLogs ?? false,
     logLevel: options.logLevel ?? "info",
+    metrics: metricsPlace(options),
     restart: {
       maxRestarts: restart.maxRestarts ?? Infinity,
       backoffMs: restart.backoffMs ?? 500,
@@ -129,6 +133,12 @@ export async function planDeployment(
     drainMs: options.drainMs ?? 30_000,
     startTimeoutMs: options.startTimeoutMs ?? 60_000,
   };
+}
+
+/** Before its workers' ports; where somebody has that one, the default is any other. */
+function metricsPlace({ metricsPort, startingMetricsPort = defaultMetricsPort }: DeploymentOptions): MetricsPlace | undefined {
+  if (metricsPort !== undefined) return metricsPort === false ? undefined : { port: metricsPort, orAny: false };
+  return startingMetricsPort === 0 ? undefined : { port: startingMetricsPort - 1, orAny: true };
 }
 
 function brokerPlan(broker: DeploymentBroker, folder: string, logDir: string): BrokerPlan {

@@ -124,6 +124,8 @@ export interface DeploymentStatus {
   readonly components: readonly ComponentStatus[];
   /** Folder of its logs. */
   readonly logDir: string;
+  /** Its own `/metrics`, of its queues and workers; `undefined` where there is none. */
+  readonly metricsUrl: string | undefined;
   /** Its workers, by component. */
   readonly workers: readonly WorkerStatus[];
 }

@@ -17,6 +17,7 @@ import type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOp
 import type { DeploymentEvent } from "./events.ts";
 import { Fleet } from "./fleet.ts";
 import { prepareLogs } from "./logs.ts";
+import { type ServedMetrics, serveMetrics } from "./metrics/serve-metrics.ts";
 import type { DeploymentPlan } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
 import type { ComponentStatus, DeploymentState, DeploymentStatus, WorkerStatus } from "./status.ts";
@@ -38,6 +39,7 @@ export class Supervisor implements Deployment {
   #control: ControlServer | undefined;
   #broker: SupervisedBroker | undefined;
   #client: Client | undefined;
+  #metrics: ServedMetrics | undefined;
   #janitor: CancelJanitor | undefined;
   #fleet: Fleet | undefined;
   #startingWork: Promise<void> | undefined;
@@ -81,6 +83,7 @@ export class Supervisor implements Deployment {
       broker: this.#broker?.status,
       components: this.components,
       logDir: this.#plan.logDir,
+      metricsUrl: this.#metrics?.url,
       workers: this.workers,
     };
   }
@@ -130,6 +133,7 @@ export class Supervisor implements Deployment {
     const fleet = new Fleet({ plan, servers, guard: this.#guard, client: this.#client, emit });
     this.#fleet = fleet;
     await this.#client.discovery.watch((event) => fleet.observe(event), { signal, timeoutMs: plan.startTimeoutMs });
+    if (plan.metrics !== undefined) this.#metrics = await serveMetrics(this.#client, () => this.status(), plan.metrics);
     signal.throwIfAborted();
     fleet.begin();
     await orAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
@@ -214,6 +218,7 @@ export class Supervisor implements Deployment {
     this.#changes.end(notRunning(this.name, this.#state));
     const codes = await this.#fleet?.stop(drainMs) ?? [];
     await this.#janitor?.close();
+    await this.#metrics?.close().catch(() => {});
     await this.#client?.close().catch(() => {});
     await this.#broker?.stop({ atOnce: drainMs <= 0 });
     const exitCode = Math.max(0, ...codes);

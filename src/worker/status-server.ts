@@ -1,15 +1,19 @@
 import { Hono } from "hono";
 import type { Bus } from "../bus/bus.ts";
-import type { WorkerMetrics } from "./metrics.ts";
+import type { MetricsPage } from "../telemetry/metrics/registry.ts";
 
-/** A worker's page for monitoring. */
+/** A process's pages for monitoring. */
 export interface StatusServer {
   readonly url: string;
   close(): Promise<void>;
 }
 
 /** Serves `/metrics` for Prometheus, and `/healthz`, on the loopback interface. */
-export async function serveStatus(metrics: WorkerMetrics | undefined, bus: Bus, port: number): Promise<StatusServer> {
+export async function serveStatus(
+  metrics: { page(): Promise<MetricsPage> } | undefined,
+  bus: Bus,
+  port: number,
+): Promise<StatusServer> {
   const app = new Hono();
   app.get("/metrics", async (c) => {
     if (metrics === undefined) return c.text("Metrics are off", 404);

@@ -35,6 +35,12 @@ describe("a node's tensors over HTTP", () => {
     expect(store.describe()).toMatchObject({ leases: 0, usedBytes: 0, leakedLeases: 0 });
   });
 
+  test("are never served on a port that somebody has", async () => {
+    const { server } = await httpNode();
+    const taken = httpNode({ port: Number(new URL(server.url).port) });
+    expect(await failure(taken)).toMatchObject({ code: Code.Unavailable });
+  });
+
   test("are uploaded by who has the token", async () => {
     const { store, collection } = await httpNode({ acceptUploads: { token } });
     const [plane] = planes() as [DataPlane];

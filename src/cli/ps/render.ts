@@ -30,7 +30,8 @@ function section({ name, pid, file, startedAtMs, status }: RunningDeployment, no
   const { urls, broker, workers } = status;
   const own = broker === undefined ? "" : ` (nats-server ${broker.state}, pid ${broker.pid ?? "-"})`;
   const rows = table([head, ...workers.map((worker) => rowOf(worker, now))]);
-  return [title, `  ${urls.join(" and ")}${own}`, ...rows.map((row) => `  ${row}`)].join("\n");
+  const metrics = status.metricsUrl === undefined ? [] : [`  metrics of all: ${status.metricsUrl}`];
+  return [title, `  ${urls.join(" and ")}${own}`, ...metrics, ...rows.map((row) => `  ${row}`)].join("\n");
 }
 
 /** Deployments and their workers as tables. */
