@@ -61,6 +61,11 @@ export interface Bus extends AsyncDisposable {
    * just before the loss was noticed may be lost.
    */
   readonly connected: boolean;
+  /**
+   * First token of the ids below which this connection's user may listen: its callers' and its tensor stores' begin with it.
+   * `undefined`: nothing is known of such a limit.
+   */
+  readonly owner?: string | undefined;
   /** Settles when the connection has ended for good: with the error that ended it, or nothing after a close. */
   readonly closed: Promise<Error | undefined>;
 

@@ -1,14 +1,15 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Bus } from "./bus.ts";
-import { type Authenticator, type AuthenticatorMakers, readCredentials } from "./credentials.ts";
+import { type Authenticator, type AuthenticatorMakers, hasCredentials, type Login, readCredentials } from "./credentials.ts";
 import { DialControl, type Dialler } from "./dial.ts";
 import { isRefusal, reasonOf, toBusError } from "./errors.ts";
 import { silentLogger } from "./logger.ts";
 import { NatsBus } from "./nats-connection.ts";
 import type { NatsConnectionLike } from "./nats-types.ts";
 import { type BusOptions, checkNumbers } from "./options.ts";
+import { ownerOf } from "./owner.ts";
 import { hasTcp } from "./tcp-support.ts";
-import { type BrokerUrl, parseBrokerUrls, redactUrl, withoutQuery } from "./urls.ts";
+import { type BrokerUrl, isLoopback, parseBrokerUrls, redactUrl, withoutQuery } from "./urls.ts";
 
 /**
  * Connects to a broker: over TCP for `nats://` and `tls://`, over a websocket for `ws://` and `wss://`. URLs need their port.
@@ -29,13 +30,16 @@ import { type BrokerUrl, parseBrokerUrls, redactUrl, withoutQuery } from "./urls
 export async function connectBus(urls: string | readonly string[], options: BusOptions = {}): Promise<Bus> {
   options.signal?.throwIfAborted();
   const parsed = parseBrokerUrls(urls);
-  const authenticate = readCredentials(options, parsed);
+  const local = await localLogins(parsed, options);
+  const authenticate = readCredentials(options, parsed, local);
   checkNumbers(options);
   const groups = groupsOf(parsed, options);
   const diallers: Dialler[] = [];
   const giveUpAt = performance.now() + (options.waitOnFirstConnectMs ?? 0);
   for (;;) {
-    const result = await tryAll(groups, diallers, authenticate, options);
+    // A local broker may be started meanwhile, or by another user of ours.
+    const owner = local === undefined ? ownerOf(namedUser(parsed, options)) : ownerOf(local()?.user);
+    const result = await tryAll(groups, diallers, authenticate, { ...options, owner });
     if ("bus" in result) return result.bus;
     const leftMs = giveUpAt - performance.now();
     if (leftMs <= 0 || isRefusal(result.error)) throw unreachable(groups.flat(), options, result.error);
@@ -68,14 +72,33 @@ async function load(group: readonly BrokerUrl[], options: BusOptions): Promise<D
   return (await import("./tcp-node.ts")).tcpDialler(options, secure);
 }
 
+/** The user that options or URLs name, where that is settled once and for all. */
+function namedUser(urls: readonly BrokerUrl[], options: BusOptions): unknown {
+  // A user alone is a token.
+  return options.user ?? urls.find(({ user, password }) => user !== "" && password !== "")?.user;
+}
+
+/** Finds out who we are to be at a broker that this machine's user runs here; `undefined` where that cannot be. */
+async function localLogins(urls: readonly BrokerUrl[], options: BusOptions): Promise<(() => Login | undefined) | undefined> {
+  const { local = {} } = options;
+  if (local === false || !hasTcp() || hasCredentials(options, urls) || !urls.some(isLoopback)) return undefined;
+  const { findLocalLogins } = await import("./local-login-node.ts");
+  // Left out of bundles for browsers.
+  if (typeof findLocalLogins !== "function") return undefined;
+  return await findLocalLogins(urls.filter(isLoopback).map(({ address }) => address), local);
+}
+
 type Outcome = { bus: Bus } | { error: unknown };
+
+/** What holds for one round of dials. */
+type RoundOptions = BusOptions & { readonly owner: string | undefined };
 
 /** One round: every URL once, until one connects or refuses us. */
 async function tryAll(
   groups: readonly BrokerUrl[][],
   diallers: Dialler[],
   authenticate: (makers: AuthenticatorMakers) => Authenticator,
-  options: BusOptions,
+  options: RoundOptions,
 ): Promise<Outcome> {
   let last: Outcome = { error: undefined };
   for (const [index, group] of groups.entries()) {
@@ -101,7 +124,7 @@ async function connectTo(
   group: readonly BrokerUrl[],
   dialler: Dialler,
   control: DialControl,
-  options: BusOptions,
+  options: RoundOptions,
 ): Promise<Bus> {
   const dial = dialler.dial(url.address, control);
   const connection = await abortable(dial.connection, options.signal, () => {

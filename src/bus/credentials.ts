@@ -25,14 +25,29 @@ export interface AuthenticatorMakers {
 
 const encoder = new TextEncoder();
 
+/** Who to be at a broker. */
+export interface Login {
+  /** The user's name. */
+  readonly user: string;
+  /** The user's password. */
+  readonly password: string;
+}
+
+/** Whether options or URLs say who to be. */
+export function hasCredentials(options: BusOptions, urls: readonly BrokerUrl[]): boolean {
+  return Object.keys(given(options)).length > 0 || urls.some(({ user }) => user !== "");
+}
+
 /**
  * The one way of authentication that the options and URLs give.
  *
+ * @param local asked at every dial where they give none
  * @throws {ConnectError} `invalid_argument` when they give several, or half of one
  */
 export function readCredentials(
   options: BusOptions,
   urls: readonly BrokerUrl[],
+  local?: () => Login | undefined,
 ): (makers: AuthenticatorMakers) => Authenticator {
   const { token, user, password, nkeySeed, jwt, credentials } = { ...fromUrls(urls, options), ...given(options) };
   const ways = Object.entries({ token, user, jwt, credentials, nkeySeed: jwt === undefined ? nkeySeed : undefined })
@@ -46,6 +61,8 @@ export function readCredentials(
       const text = encoder.encode(refresh(credentials));
       return sign("credentials needs the text of a .creds file", () => makers.credsAuthenticator(text)(nonce));
     }
+    const login = local?.();
+    if (login !== undefined) return { user: login.user, pass: login.password };
     const seed = nkeySeed === undefined ? undefined : encoder.encode(refresh(nkeySeed));
     const jwtText = jwt === undefined ? undefined : refresh(jwt);
     return sign("nkeySeed needs the seed of a user's nkey", () => {

@@ -5,6 +5,7 @@ import { HeaderEncoder } from "./headers.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import { type NatsEvent, readEvent } from "./nats-events.ts";
 import { NatsMessage } from "./nats-message.ts";
+import { inboxPrefixOf } from "./owner.ts";
 import type { NatsConnectionLike, NatsSubscriptionLike } from "./nats-types.ts";
 import { Outbox } from "./outbox.ts";
 import { Requests } from "./requests.ts";
@@ -13,8 +14,10 @@ import { isSubject } from "./subjects.ts";
 
 /** How to use a connection of a client. */
 export interface NatsBusOptions {
-  /** First tokens of the subjects that answers to requests come to. Default `"_INBOX"`. */
+  /** First tokens of the subjects that answers to requests come to. Default `"_INBOX"`, or the owner's. */
   inboxPrefix?: string;
+  /** What {@linkcode Bus.owner} is to say. */
+  owner?: string;
   /** Where handlers that throw, and the broker's complaints, are reported. Default: nowhere. */
   logger?: Logger;
   /** Most that is kept while the connection is down; past it, publishing fails `unavailable`. Default 8,388,608 bytes. */
@@ -38,6 +41,7 @@ const drainTimeoutMs = 10_000;
 /** A client's connection behind our interface. */
 export class NatsBus implements Bus {
   readonly kind: "websocket" | "tcp" | "own";
+  readonly owner: string | undefined;
   readonly closed: Promise<Error | undefined>;
   readonly #nc: NatsConnectionLike;
   readonly #owned: OwnedConnection | undefined;
@@ -59,11 +63,12 @@ export class NatsBus implements Bus {
   /** @param owned absent for a caller's own connection, which is then left open by `close` and `drain` */
   constructor(nc: NatsConnectionLike, options: NatsBusOptions, owned?: OwnedConnection) {
     this.kind = owned?.kind ?? "own";
+    this.owner = options.owner;
     this.#nc = nc;
     this.#owned = owned;
     this.#logger = options.logger ?? silentLogger;
     this.#listeners = new StatusListeners(this.#logger);
-    this.#requests = new Requests(this, options.inboxPrefix ?? "_INBOX");
+    this.#requests = new Requests(this, options.inboxPrefix ?? inboxPrefixOf(options.owner));
     this.#outbox = new Outbox(options.outboxMaxBytes ?? 8 * 1024 * 1024);
     this.#maxPayloadBytes = nc.info?.max_payload ?? 1024 * 1024;
     this.#canStore = nc.info?.jetstream ?? false;

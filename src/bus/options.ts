@@ -29,6 +29,18 @@ export interface BusTlsOptions {
   handshakeFirst?: boolean;
 }
 
+/**
+ * Whose place is taken at a broker that `waybill up` has started on this machine, where neither options nor URL hold credentials.
+ *
+ * @internal
+ */
+export interface LocalLogin {
+  /** Default `"client"`. */
+  role?: "client" | "worker" | "supervisor";
+  /** Where deployments are listed. Default: this user's folder. */
+  folder?: string;
+}
+
 /** How to connect to a broker. At most one way of authentication may be given, here or in the URL. */
 export interface BusOptions {
   /** What the broker's monitoring shows for this connection. Default `"waybill"`. */
@@ -61,6 +73,12 @@ export interface BusOptions {
   ignoreClusterUpdates?: boolean;
   /** Most that is kept while the connection is down; past it, publishing fails `unavailable`. Default 8,388,608 bytes. */
   outboxMaxBytes?: number;
+  /**
+   * Who to be at a broker that `waybill up` runs on this machine; `false`: nobody.
+   *
+   * @internal
+   */
+  local?: LocalLogin | false;
   /** Opens websockets. Default: the global `WebSocket`; on Deno npm `ws` where its environment permission is granted. */
   webSocketFactory?: WebSocketFactory;
   /** Where what happens to the connection is told. Default: nowhere. */

@@ -15,6 +15,8 @@ export interface BrokerUrl {
   readonly password: string;
 }
 
+const loopback = /^[a-z]+:\/\/(127\.0\.0\.1|localhost|\[::1\]):/;
+
 const schemes: ReadonlyMap<string, Pick<BrokerUrl, "kind" | "secure">> = new Map([
   ["ws:", { kind: "websocket", secure: false }],
   ["wss:", { kind: "websocket", secure: true }],
@@ -52,6 +54,11 @@ function parse(text: string, which: string): BrokerUrl {
   } catch {
     throw urlError(`${which} needs a host and a port, got "${redactUrl(text)}"`);
   }
+}
+
+/** Whether the broker is on this machine. */
+export function isLoopback({ address }: BrokerUrl): boolean {
+  return loopback.test(address);
 }
 
 /** The URL without what may be secret in it: credentials and the query. */

@@ -9,6 +9,7 @@ export const waybill: CommandDef = defineCommand({
     up: () => import("./up.ts").then(({ up }) => up),
     ps: () => import("./ps.ts").then(({ ps }) => ps),
     down: () => import("./down.ts").then(({ down }) => down),
+    clients: () => import("./clients.ts").then(({ clients }) => clients),
     worker: () => import("./worker.ts").then(({ worker }) => worker),
     doctor: () => import("./doctor.ts").then(({ doctor }) => doctor),
   },

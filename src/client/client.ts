@@ -24,7 +24,7 @@ import type { InferInputs, InferOutputs } from "./values.ts";
 export interface ClientOptions {
   /** The deployment's namespace. Default `"default"`. */
   namespace?: string;
-  /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random. */
+  /** This client's id on the bus; a broker may grant it `wb.<namespace>.r.<callerId>.>` alone. Default: random, after the user's name where that begins with `wb-`. */
   callerId?: string;
   /** Who the events that it publishes are from. Default: its caller id. */
   component?: string;
@@ -182,7 +182,7 @@ export class Client implements AsyncDisposable {
     return this.#events ??= new Events({
       bus: this.bus,
       subjects: this.caller.subjects,
-      component: this.#options.component ?? this.caller.id,
+      component: this.#options.component ?? this.bus.owner ?? this.caller.id,
       logger: this.#logger,
     });
   }

@@ -3,7 +3,7 @@ import type { Logger } from "../bus/logger.ts";
 import type { DataPlane } from "../data/data-plane.ts";
 import { nodeServiceSpec } from "../data/node-service.ts";
 import { TensorStore } from "../data/store.ts";
-import { randomId } from "../rpc/ids.ts";
+import { ownedId } from "../rpc/ids.ts";
 import { serve } from "../rpc/serve.ts";
 import { Subjects } from "../rpc/subjects.ts";
 import type { Way } from "../waybill/mod.ts";
@@ -51,7 +51,7 @@ export async function serveTensors(
   data: DataPlane,
   options: ServeTensorsOptions = {},
 ): Promise<ServedTensors> {
-  const { node = randomId(), http = true, budgetBytes, logger } = options;
+  const { node = ownedId(bus.owner), http = true, budgetBytes, logger } = options;
   const store = new TensorStore({ node, budgetBytes, logger });
   store.advertise([{ kind: "bus", namespace, node }]);
   // Loaded when asked for: no bundle for browsers needs a server.

@@ -2,6 +2,7 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { redactUrl } from "../bus/urls.ts";
 import { MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import { fault } from "../rpc/error.ts";
+import type { DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentOptions } from "./definition.ts";
 
 /** What a field must be, in words and as a test. */
@@ -32,6 +33,10 @@ const name = rule(
   "1 to 64 letters, digits, _ or -",
   (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(value),
 );
+const operatorNames = rule(
+  "a list of operators' names",
+  (value) => Array.isArray(value) && value.length > 0 && value.every(isText),
+);
 const runtime = oneOf("bun", "deno", "node");
 const record = rule("an object", isRecord);
 
@@ -44,6 +49,7 @@ const deploymentRules: Rules<DeploymentOptions> = {
     (value) => isText(value) || Array.isArray(value) && value.length > 0 && value.every(isText),
   ),
   token: text,
+  clients: record,
   workers: rule("a list of workers", Array.isArray),
   runtime,
   logDir: text,
@@ -67,7 +73,7 @@ const workerRules: Rules<DeploymentOptions["workers"][number]> = {
   count: integer(0),
   env: record,
   args: texts,
-  operators: rule("a list of operators' names", (value) => Array.isArray(value) && value.length > 0 && value.every(isText)),
+  operators: operatorNames,
 };
 
 const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>> = {
@@ -80,6 +86,12 @@ const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>
   maxMemoryBytes: integer(0),
   maxFileBytes: integer(0),
   binary: text,
+};
+
+const clientRules: Rules<DeploymentClient> = {
+  operators: operatorNames,
+  events: flag,
+  password: rule("at least 16 characters", (value) => typeof value === "string" && value.length >= 16),
 };
 
 const restartRules: Rules<NonNullable<DeploymentOptions["restart"]>> = {
@@ -153,12 +165,30 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
     }
     names.set(worker.name, index);
   }
-  const { broker, servers } = options;
+  const { broker, servers, clients } = options;
+  if (clients !== undefined) checkClients(where, clients, options);
   if (broker) checkFields(where, "broker", broker, brokerRules, []);
   if (options.restart !== undefined) checkFields(where, "restart", options.restart, restartRules, []);
   if (broker === false && servers === undefined) throw refusal(where, "servers", "given where broker is false", servers);
   if (broker && servers !== undefined) throw refusal(where, "servers", "left out where there is a broker to start", servers);
   if (broker && broker.storage === "memory" && broker.dataDir !== undefined) {
     throw refusal(where, "broker.storage", `"file" where there is a dataDir`, broker.storage);
+  }
+}
+
+function checkClients(where: string, clients: Readonly<Record<string, unknown>>, { servers, token }: DeploymentOptions): void {
+  if (servers !== undefined) {
+    throw refusal(where, "clients", "left out where there is no broker to start", Object.keys(clients));
+  }
+  if (token !== undefined) {
+    throw refusal(where, "clients", "left out where there is a token for everybody", Object.keys(clients));
+  }
+  for (const [key, client] of Object.entries(clients)) {
+    if (!/^[a-z0-9_-]{1,32}$/.test(key)) throw refusal(where, "a name in clients", "1 to 32 of a-z, 0-9, _ and -", key);
+    // A password must not be shown.
+    if (isRecord(client) && typeof client.password === "string" && client.password.length < 16) {
+      throw refusal(where, `clients.${key}.password`, "at least 16 characters", client.password.length);
+    }
+    checkFields(where, `clients.${key}`, client, clientRules, ["operators"]);
   }
 }

@@ -19,3 +19,13 @@ export interface DeploymentBroker {
   /** The nats-server to run. Default: one that is found or obtained. */
   binary?: string;
 }
+
+/** Programs that call operators as a user of their own: pages, other machines' programs, other people's. */
+export interface DeploymentClient {
+  /** The operators that it may call. */
+  operators: readonly string[];
+  /** Whether it may publish events, as `wb-client-<name>`, and hear all. Default `false`. */
+  events?: boolean;
+  /** Its password, at least 16 characters. Default: a random one, new at every start, which `waybill clients NAME` shows. */
+  password?: string;
+}

@@ -1,4 +1,4 @@
-import type { DeploymentBroker } from "./definition-broker.ts";
+import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 
 const BRAND = Symbol.for("waybill.deployment-definition");
 
@@ -46,7 +46,12 @@ export interface DeploymentOptions {
   broker?: DeploymentBroker | false;
   /** URLs of a broker that is there already. Not beside `broker`. */
   servers?: string | readonly string[];
-  /** The token that clients and workers need; a broker that is started demands it. Default: `WAYBILL_TOKEN` for `servers`, else none. */
+  /** Clients of the broker that is started, by name, beside this user's own programs on this machine. Default: none. */
+  clients?: Readonly<Record<string, DeploymentClient>>;
+  /**
+   * The token that clients and workers need. A broker that is started then takes it from everybody, and tells no users apart. Default:
+   * `WAYBILL_TOKEN` for `servers`, else none.
+   */
   token?: string;
   /** What to run, in the order of their metrics ports. */
   workers: readonly DeploymentWorker[];

@@ -39,6 +39,13 @@ export interface Deployment extends AsyncDisposable {
   readonly name: string;
   /** Where clients connect, TCP before websocket; without credentials. */
   readonly urls: readonly string[];
+  /**
+   * The same URLs with the credentials of a client in them: a secret.
+   *
+   * @param name a client of the deployment file. Default: the one that this user's programs on this machine are
+   * @throws {ConnectError} `not_found` when there is no such client
+   */
+  clientUrls(name?: string): readonly string[];
   /** Its workers now, in the order of the file. */
   readonly workers: readonly WorkerStatus[];
   /** Its components now, in the order of the file, then of their adding. */

@@ -9,7 +9,7 @@ import type { DeploymentPlan } from "./plan.ts";
 import { type SupervisedWorker, toldFields } from "./supervised-worker.ts";
 
 /** What cannot be changed while a deployment runs: all that its broker, its name and its places depend on. */
-const fixedFields = ["name", "namespace", "broker", "servers", "token", "logDir", "startingMetricsPort"] as const;
+const fixedFields = ["name", "namespace", "broker", "servers", "token", "clients", "logDir", "startingMetricsPort"] as const;
 
 const componentFields = ["file", "runtime", "args", "env", "operators"] as const;
 

@@ -20,6 +20,7 @@ export interface FleetHost {
   readonly plan: DeploymentPlan;
   /** Brokers for the workers. */
   readonly servers: readonly string[];
+  readonly login: ComponentHost["login"];
   readonly guard: Guard;
   readonly client: Client;
   readonly emit: (event: DeploymentEvent) => void;
@@ -33,7 +34,7 @@ export class Fleet {
   /** What is decided of the deployment now. */
   plan: DeploymentPlan;
 
-  constructor({ plan, servers, guard, client, emit }: FleetHost) {
+  constructor({ plan, servers, login, guard, client, emit }: FleetHost) {
     this.plan = plan;
     this.#client = client;
     const plans = () => this.plan;
@@ -42,6 +43,7 @@ export class Fleet {
         return plans();
       },
       servers,
+      login,
       guard,
       emit,
       ports: new MetricsPorts(plan.startingMetricsPort),

@@ -5,11 +5,12 @@
  */
 export { defineDeployment, isDeploymentDefinition } from "./definition.ts";
 export { changeRunning, findRunning, runningDeployments, stopRunning } from "./control/running.ts";
+export { clientsOfRunning } from "./control/clients.ts";
 export { deploymentPrinter } from "./printer.ts";
 export { runDeployment } from "./run-deployment.ts";
 export { startDeployment } from "./start-deployment.ts";
 
-export type { DeploymentBroker } from "./definition-broker.ts";
+export type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 export type {
   DeploymentDefinition,
   DeploymentOptions,
@@ -28,6 +29,7 @@ export type {
   ReplaceOrder,
 } from "./changes.ts";
 export type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
+export type { RunningClient } from "./control/clients.ts";
 export type { ControlRecord } from "./control/messages.ts";
 export type { ChangeRunningOptions, RunningDeployment, RunningOptions, StopRunningOptions } from "./control/running.ts";
 export type { DeploymentEvent } from "./events.ts";

@@ -11,7 +11,7 @@ import {
   planWorkers,
   type WorkerPlan,
 } from "./component-plan.ts";
-import type { DeploymentBroker } from "./definition-broker.ts";
+import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentDefinition, DeploymentOptions, LogLevel, RestartPolicy, WorkerRuntime } from "./definition.ts";
 import type { MetricsPlace } from "./metrics/serve-metrics.ts";
 
@@ -56,6 +56,8 @@ export interface DeploymentPlan {
   readonly broker: BrokerPlan | undefined;
   readonly servers: readonly string[];
   readonly token: string | undefined;
+  /** Clients with users of their own. */
+  readonly clients: Readonly<Record<string, DeploymentClient>>;
   /** What the file's `workers` are. */
   readonly components: readonly ComponentPlan[];
   /** The processes to start with. */
@@ -116,6 +118,7 @@ export async function planDeployment(
     broker: servers === undefined ? brokerPlan(options.broker || {}, folder, logDir) : undefined,
     servers: typeof servers === "string" ? [servers] : servers ?? [],
     token: options.token ?? (servers === undefined ? undefined : process.env.WAYBILL_TOKEN),
+    clients: options.clients ?? {},
     components,
     workers: planWorkers(where, components, startingMetricsPort, logDir),
     runtime: options.runtime,

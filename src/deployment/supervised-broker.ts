@@ -2,6 +2,7 @@ import { dirname } from "node:path";
 import { mkdir } from "node:fs/promises";
 import { backoffMs } from "./backoff.ts";
 import { type Broker, startBroker } from "./broker/broker.ts";
+import type { BrokerAccount } from "./broker/server-config.ts";
 import type { Guard } from "./broker/guard.ts";
 import type { DeploymentEvent } from "./events.ts";
 import type { BrokerPlan, DeploymentPlan } from "./plan.ts";
@@ -39,14 +40,29 @@ export class SupervisedBroker {
   static async start(
     plan: DeploymentPlan,
     broker: BrokerPlan,
-    options: { guard: Guard; emit: (event: DeploymentEvent) => void; signal: AbortSignal },
+    options: {
+      guard: Guard;
+      emit: (event: DeploymentEvent) => void;
+      signal: AbortSignal;
+      accounts: readonly BrokerAccount[] | undefined;
+    },
   ): Promise<SupervisedBroker> {
-    const { guard, emit, signal } = options;
+    const { guard, emit, signal, accounts } = options;
     await mkdir(dirname(broker.logFile), { recursive: true });
     const { dataDir, logFile, ...config } = broker;
     const log = (text: string) => emit({ type: "note", text });
     const { startTimeoutMs, token } = plan;
-    const started = await startBroker({ ...config, dir: dataDir, logFile, token, guard, signal, log, startTimeoutMs });
+    const started = await startBroker({
+      ...config,
+      dir: dataDir,
+      logFile,
+      token,
+      accounts,
+      guard,
+      signal,
+      log,
+      startTimeoutMs,
+    });
     return new SupervisedBroker(started, plan, logFile, emit);
   }
 

@@ -1,6 +1,7 @@
 import process from "node:process";
 import type { InstanceRecord } from "../../gen/waybill/v1/discovery_pb.ts";
 import { Code } from "@connectrpc/connect";
+import type { Login } from "../bus/credentials.ts";
 import { redactUrl } from "../bus/urls.ts";
 import { fault } from "../rpc/error.ts";
 import { backoffMs } from "./backoff.ts";
@@ -30,6 +31,8 @@ export interface WorkerHost {
   readonly plan: DeploymentPlan;
   /** Brokers for the workers. */
   readonly servers: readonly string[];
+  /** Who a worker is to be at the deployment's own broker; `undefined` at any other. */
+  readonly login: (worker: WorkerPlan) => Login | undefined;
   readonly guard: Guard;
   readonly emit: (event: DeploymentEvent) => void;
   /** Its process has ended without a goodbye: discovery would have its instance until the lease runs out. */
@@ -124,11 +127,11 @@ export class SupervisedWorker {
 
   /** Starts its process. */
   start(): void {
-    const { plan, servers, guard, emit } = this.#host;
+    const { plan, servers, login, guard, emit } = this.#host;
     const { name, file, runtime, command, args, operators, metricsPort, logFile } = this.#plan;
     this.#state = "starting";
     this.#startedAtMs = Date.now();
-    const env = workerEnvironment(plan, this.#plan, servers);
+    const env = workerEnvironment(plan, this.#plan, servers, login(this.#plan));
     this.#fingerprint = fingerprintOf(file);
     const child = new Child({ command: [...command, file, ...args], env, logFile, guard });
     this.#child = child;

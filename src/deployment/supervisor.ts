@@ -1,9 +1,12 @@
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
+import { stateFolder } from "../bus/local-login-node.ts";
 import { redactUrl } from "../bus/urls.ts";
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
 import { fault } from "../rpc/error.ts";
+import { type DeploymentLogins, withLogin } from "./access/logins.ts";
+import { startOwnBroker } from "./access/own-broker.ts";
 import { CancelJanitor } from "../rpc/queue/cancel-janitor.ts";
 import { type Guard, startGuard } from "./broker/guard.ts";
 import { changeFleet, notRunning } from "./change-fleet.ts";
@@ -11,7 +14,6 @@ import { ChangeQueue } from "./change-queue.ts";
 import type { ChangeOptions, ChangeResult, ComponentDifference, DeploymentChange, ReplaceOptions } from "./changes.ts";
 import type { ControlAnswer, ControlCall, ControlRequest } from "./control/messages.ts";
 import { ControlServer } from "./control/server.ts";
-import { stateFolder } from "./control/state-folder.ts";
 import type { DeploymentDefinition, DeploymentWorker } from "./definition.ts";
 import type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
 import type { DeploymentEvent } from "./events.ts";
@@ -21,7 +23,7 @@ import { type ServedMetrics, serveMetrics } from "./metrics/serve-metrics.ts";
 import type { DeploymentPlan } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
 import type { ComponentStatus, DeploymentState, DeploymentStatus, WorkerStatus } from "./status.ts";
-import { SupervisedBroker } from "./supervised-broker.ts";
+import type { SupervisedBroker } from "./supervised-broker.ts";
 import { orAborted } from "./waiting.ts";
 
 /** Runs one deployment: its states are those of {@linkcode DeploymentState}. */
@@ -38,6 +40,8 @@ export class Supervisor implements Deployment {
   #state: DeploymentState = "starting";
   #control: ControlServer | undefined;
   #broker: SupervisedBroker | undefined;
+  /** Of its own broker, unless a token is all that it asks for. */
+  #logins: DeploymentLogins | undefined;
   #client: Client | undefined;
   #metrics: ServedMetrics | undefined;
   #janitor: CancelJanitor | undefined;
@@ -123,20 +127,39 @@ export class Supervisor implements Deployment {
     this.#emit({ type: "starting", deployment: this.status() });
     const emit = (event: DeploymentEvent) => this.#emit(event);
     if (plan.broker !== undefined) {
-      this.#broker = await SupervisedBroker.start(plan, plan.broker, { guard: this.#guard, emit, signal });
+      const told = { file: this.#control.loginsFile, deployment: this.name, startedAtMs: this.#startedAtMs };
+      const started = await startOwnBroker(plan, plan.broker, { told, guard: this.#guard, emit, signal });
+      this.#broker = started.broker;
+      this.#logins = started.logins;
     }
     const servers = this.#broker?.urls.slice(0, 1) ?? plan.servers;
-    const { namespace, token } = plan;
-    const waitOnFirstConnectMs = plan.startTimeoutMs;
-    this.#client = await connect(servers, { namespace, token, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
+    const { namespace, token, startTimeoutMs: waitOnFirstConnectMs } = plan;
+    const login = { token, local: { role: "supervisor" }, ...this.#logins?.supervisor } as const;
+    this.#client = await connect(servers, { namespace, ...login, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
     if (this.#client.bus.canStore) this.#janitor = new CancelJanitor(this.#client.bus, this.#client.caller.subjects);
-    const fleet = new Fleet({ plan, servers, guard: this.#guard, client: this.#client, emit });
+    const fleet = new Fleet({
+      plan,
+      servers,
+      login: (worker) => this.#logins?.ofWorker(worker),
+      guard: this.#guard,
+      client: this.#client,
+      emit,
+    });
     this.#fleet = fleet;
     await this.#client.discovery.watch((event) => fleet.observe(event), { signal, timeoutMs: plan.startTimeoutMs });
     if (plan.metrics !== undefined) this.#metrics = await serveMetrics(this.#client, () => this.status(), plan.metrics);
     signal.throwIfAborted();
     fleet.begin();
     await orAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
+  }
+
+  clientUrls(name?: string): readonly string[] {
+    const logins = this.#logins;
+    if (logins === undefined) return this.urls;
+    const grant = name === undefined ? logins.local : logins.client(name);
+    if (grant !== undefined) return this.urls.map((url) => withLogin(url, grant.login));
+    const known = Object.keys(this.#plan.clients).map((one) => `"${one}"`).join(", ") || "none";
+    throw fault(`Cannot tell the URLs of the client "${name}": the deployment's clients are ${known}`, Code.NotFound);
   }
 
   #emit(event: DeploymentEvent): void {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import process from "node:process";
+import type { Login } from "../bus/credentials.ts";
 import { cacheDirectory } from "./broker/source.ts";
 import type { WorkerPlan } from "./component-plan.ts";
 import type { DeploymentPlan } from "./plan.ts";
@@ -8,11 +9,13 @@ import type { DeploymentPlan } from "./plan.ts";
  * What a worker's process is told; `src/worker/worker-options.ts` reads it. A worker file's own options go before it.
  *
  * @param servers with credentials, where they are in the URLs
+ * @param login who to be at the deployment's own broker
  */
 export function workerEnvironment(
   plan: DeploymentPlan,
   worker: WorkerPlan,
   servers: readonly string[],
+  login?: Login,
 ): Record<string, string | undefined> {
   return {
     ...process.env,
@@ -22,6 +25,8 @@ export function workerEnvironment(
     WAYBILL_NAMESPACE: plan.namespace,
     WAYBILL_NAME: worker.name,
     WAYBILL_TOKEN: plan.token,
+    // At a broker that is there already, those of the supervisor's own environment.
+    ...(plan.broker === undefined ? {} : { WAYBILL_USER: login?.user, WAYBILL_PASSWORD: login?.password }),
     WAYBILL_METRICS_PORT: worker.metricsPort === undefined ? undefined : String(worker.metricsPort),
     WAYBILL_LOG_LEVEL: plan.logLevel,
     WAYBILL_ACK_WAIT_MS: plan.ackWaitMs === undefined ? undefined : String(plan.ackWaitMs),

@@ -231,7 +231,10 @@ export class KvBucket implements Bucket {
       await callApi(this.#bus, `STREAM.INFO.${this.#options.names.stream}`, undefined, options);
       return "there";
     } catch (error) {
-      return isApiError(error, ApiErrorCode.streamNotFound) ? "missing" : "unknown";
+      // Clients of an account without storage of its own may read this bucket in another one's, and not ask about it: where nobody
+      // answered for it, it is not there.
+      const isMissing = isApiError(error, ApiErrorCode.streamNotFound) || isApiError(error, ApiErrorCode.noStorage);
+      return isMissing ? "missing" : "unknown";
     }
   }
 

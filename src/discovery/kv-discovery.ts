@@ -1,5 +1,6 @@
 import type { Bus } from "../bus/bus.ts";
 import { silentLogger } from "../bus/logger.ts";
+import { inboxPrefixOf } from "../bus/owner.ts";
 import { BucketDiscovery, type BucketDiscoveryOptions } from "./bucket-discovery.ts";
 import { KvBucket } from "./kv-bucket.ts";
 import { kvNames } from "./kv-names.ts";
@@ -8,7 +9,7 @@ import { kvNames } from "./kv-names.ts";
 export interface KvDiscoveryOptions extends BucketDiscoveryOptions {
   /** Whose records these are: 1 to 32 characters of `a-z`, `0-9`, `_`, `-`. Namespaces do not see each other. */
   namespace: string;
-  /** First tokens of the subjects that listings and watches come to; one that this user may subscribe below. Default `"_INBOX"`. */
+  /** First tokens of the subjects that listings and watches come to; one that this user may subscribe below. Default: the connection's. */
   inboxPrefix?: string;
   /** Where the broker keeps the bucket, if this object makes it. Default `"memory"`: workers write their records again. */
   storage?: "memory" | "file";
@@ -41,7 +42,7 @@ export class KvDiscovery extends BucketDiscovery {
   constructor(bus: Bus, options: KvDiscoveryOptions) {
     const bucket = new KvBucket(bus, {
       names: kvNames(options.namespace),
-      inboxPrefix: options.inboxPrefix ?? "_INBOX",
+      inboxPrefix: options.inboxPrefix ?? inboxPrefixOf(bus.owner),
       storage: options.storage ?? "memory",
       replicas: options.replicas ?? 1,
       heartbeatMs: options.heartbeatMs ?? 1000,

@@ -17,7 +17,7 @@ import {
   META_HEADER,
   PROTOCOL_VERSION,
 } from "./frame.ts";
-import { randomId } from "./ids.ts";
+import { ownedId, randomId } from "./ids.ts";
 import { shareOf } from "./inbound.ts";
 import { RunningCall } from "./running-call.ts";
 import { Subjects } from "./subjects.ts";
@@ -83,7 +83,7 @@ export class CallServer {
       (error) => this.logger.debug("Lost an answer", { error: String(error) }),
     );
     this.#interceptors = options.interceptors ?? [];
-    this.beats = options.beats ?? new LoopBeats(bus, goneSubject(this.subjects, this.instance));
+    this.beats = options.beats ?? new LoopBeats(bus, goneSubject(this.subjects, ownedId(bus.owner, this.instance)));
   }
 
   /** Calls that have not settled. */

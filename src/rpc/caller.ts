@@ -2,8 +2,9 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Bus, BusMessage, BusSubscription } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import { ByteWindow } from "./byte-window.ts";
+import { fault } from "./error.ts";
 import { type AnswerFrame, decodeAnswerFrame, FRAME_HEADER, PACK_CALL, readPack } from "./frame.ts";
-import { isId, randomId } from "./ids.ts";
+import { isOwnedId, ownedId } from "./ids.ts";
 import type { PendingCall } from "./pending-call.ts";
 import type { Route, RouteLookup } from "./route.ts";
 import { Subjects } from "./subjects.ts";
@@ -12,7 +13,7 @@ import { Subjects } from "./subjects.ts";
 export interface CallerOptions {
   /** The deployment's namespace. */
   namespace: string;
-  /** This caller's id, one subject token; answers come to `wb.<namespace>.r.<id>.>`. Default: random. */
+  /** This caller's id, one subject token or two; answers come to `wb.<namespace>.r.<id>.>`. Default: random, below the user's name. */
   callerId?: string;
   /** How long a request may find nobody to take it. Default 5,000 ms. */
   operatorWaitMs?: number;
@@ -59,7 +60,7 @@ export class Caller implements AsyncDisposable {
 
   constructor(bus: Bus, options: CallerOptions) {
     this.bus = bus;
-    this.id = checkedId(options.callerId ?? randomId());
+    this.id = checkedId(options.callerId ?? ownedId(bus.owner));
     this.subjects = new Subjects(options.namespace);
     this.operatorWaitMs = options.operatorWaitMs ?? 5_000;
     this.probeMs = options.probeMs ?? 2_000;
@@ -71,6 +72,7 @@ export class Caller implements AsyncDisposable {
     this.#inbox = bus.subscribe(`${this.#prefix}>`, (message) => this.#onMessage(message));
     this.#offStatus = bus.onStatus((status) => {
       if (status.type === "reconnect") this.#onReconnect();
+      else if (status.type === "error") this.#onRefused(status.error);
     });
     void bus.closed.then((cause) => this.#failAll(`the connection is closed${cause ? `: ${cause.message}` : ""}`));
   }
@@ -185,6 +187,17 @@ export class Caller implements AsyncDisposable {
     this.wakeBy(now + 250);
   }
 
+  /** The broker names the subject that it refused, and not the message. */
+  #onRefused(error: Error): void {
+    if (!(error instanceof ConnectError) || error.code !== Code.PermissionDenied) return;
+    for (const call of [...this.#calls.values()]) {
+      const { label, operator, subject } = call.route;
+      if (!error.rawMessage.includes(`"${subject}"`)) continue;
+      const text = `Cannot call ${label}: the broker does not permit it to this user`;
+      call.fail(fault(text, Code.PermissionDenied, { operator }, error), false);
+    }
+  }
+
   #failAll(why: string, code: Code = Code.Unavailable, tell = false): void {
     for (const call of [...this.#calls.values()]) {
       call.fail(new ConnectError(`The call ended without an answer: ${why}`, code), tell);
@@ -211,9 +224,9 @@ class PackedMessage implements BusMessage {
 }
 
 function checkedId(id: string): string {
-  if (isId(id)) return id;
+  if (isOwnedId(id)) return id;
   throw new ConnectError(
-    `Cannot use "${id}" as a caller id: it wants 1 to 64 characters of a-z, A-Z, 0-9, "_" and "-"`,
+    `Cannot use "${id}" as a caller id: it wants 1 to 64 characters of a-z, A-Z, 0-9, "_" and "-", alone or after a name and a dot`,
     Code.InvalidArgument,
   );
 }

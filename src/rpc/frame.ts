@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { isId } from "./ids.ts";
+import { isId, isOwnedId } from "./ids.ts";
 
 /** Bumped when an old peer could misunderstand a frame; a peer answers frames of another version with `unimplemented`. */
 export const PROTOCOL_VERSION = "1";
@@ -108,7 +108,7 @@ export function decodeCallerFrame(value: string | undefined): CallerFrame | "ver
   const creditBytes = whole(fields[8]);
   const base = whole(fields[9]);
   if (
-    fields.length !== 12 || kind === undefined || codec === undefined || !isId(caller) || !isId(call) ||
+    fields.length !== 12 || kind === undefined || codec === undefined || !isOwnedId(caller) || !isId(call) ||
     method === undefined || seq < 0 || timeoutMs < 0 || creditItems < 0 || creditBytes < 0 || base < 0
   ) return undefined;
   return { kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base, once: fields[10] === "1", method };
@@ -117,7 +117,7 @@ export function decodeCallerFrame(value: string | undefined): CallerFrame | "ver
 /** The caller and call that a frame of another version names, so that it can be told; ids keep their places in all versions. */
 export function addressOf(value: string): { caller: string; call: string } | undefined {
   const [, , , caller, call] = value.split(" ");
-  return isId(caller) && isId(call) ? { caller, call } : undefined;
+  return isOwnedId(caller) && isId(call) ? { caller, call } : undefined;
 }
 
 /** Reads an instance's frame; `undefined` for garbage and for other versions. */
@@ -171,7 +171,7 @@ function answerFrameAt(fields: readonly string[], at: number): AnswerFrame | und
   const attempt = whole(fields[at + 3]);
   const seq = whole(fields[at + 4]);
   const word = fields[at + 5];
-  if (kind === undefined || codec === undefined || !isId(instance) || attempt < 0 || seq < 0 || word === undefined) {
+  if (kind === undefined || codec === undefined || !isOwnedId(instance) || attempt < 0 || seq < 0 || word === undefined) {
     return undefined;
   }
   return { kind, codec, instance, attempt, seq, word };

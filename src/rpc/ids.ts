@@ -18,9 +18,20 @@ export function randomId(): string {
   return id;
 }
 
-const ID = /^[a-zA-Z0-9_-]{1,64}$/;
+/** A new id for someone who listens below the name of its user; without one, below anything. */
+export function ownedId(owner: string | undefined, id: string = randomId()): string {
+  return owner === undefined ? id : `${owner}.${id}`;
+}
 
-/** Whether text from the wire may stand as a caller, call or instance id in a subject that we publish to. */
+const ID = /^[a-zA-Z0-9_-]{1,64}$/;
+const OWNED_ID = /^(?:[a-zA-Z0-9_-]{1,80}\.)?[a-zA-Z0-9_-]{1,64}$/;
+
+/** Whether text from the wire may stand as a call or instance id in a subject that we publish to. */
 export function isId(text: string | undefined): text is string {
   return text !== undefined && ID.test(text);
+}
+
+/** Whether text from the wire may stand as a caller or node in a subject that we publish to: an id, alone or after its user's name. */
+export function isOwnedId(text: string | undefined): text is string {
+  return text !== undefined && OWNED_ID.test(text);
 }

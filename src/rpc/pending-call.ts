@@ -29,7 +29,7 @@ export abstract class PendingCall {
   /** When the caller stops waiting, on its clock. */
   readonly deadlineAt: number;
   protected readonly caller: Caller;
-  protected route: Route;
+  route: Route;
   /** The instance that answers, once known. */
   protected instance: string | undefined;
   protected attempt = 0;
@@ -92,7 +92,7 @@ export abstract class PendingCall {
     if (request.metadata !== "") headers[META_HEADER] = request.metadata;
     // Published again, it might be stored twice.
     const key = request.idempotencyKey ?? (this.#repeated && route.stored ? this.id : undefined);
-    if (key !== undefined) headers["Nats-Msg-Id"] = `${caller.id}.${key}`;
+    if (key !== undefined) headers["Nats-Msg-Id"] = `${caller.id}/${key}`;
     this.#retryAt = Infinity;
     this.#uncertain = false;
     this.#wentOut = caller.bus.connected;

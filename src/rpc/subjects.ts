@@ -1,3 +1,4 @@
+import { isOwnedId } from "./ids.ts";
 import { checkNamespace, escapeName } from "./names.ts";
 
 /** Stands in a queue subject for "no version asked for"; the stream rewrites it to the default one. */
@@ -65,13 +66,18 @@ export class Subjects {
   canceled(operator: string, caller: string, call: string): string {
     return `${this.#root}.t.${escapeName(operator)}.${caller}.${call}`;
   }
+  /** The {@linkcode canceled} subjects of an operator: callers' ids are one token or two. */
+  canceledOf(operator: string): string {
+    return `${this.#root}.t.${escapeName(operator)}.>`;
+  }
   /** All {@linkcode canceled} subjects. */
   everyCanceled(): string {
-    return `${this.#root}.t.*.*.*`;
+    return `${this.#root}.t.>`;
   }
   /** One node's tensor service. */
   node(node: string): string {
-    return `${this.#root}.n.${escapeName(node)}`;
+    // The store of a user that listens below its own name stays two tokens, so that nobody else may listen there.
+    return `${this.#root}.n.${node.includes(".") && isOwnedId(node) ? node : escapeName(node)}`;
   }
   /** Where an event is published: its type, who publishes it, then its topic, whose end is marked. */
   event(type: string, component: string, topic: readonly string[]): string {

@@ -18,5 +18,13 @@ export { startFakeDeployment } from "./fake-deployment.ts";
 export { launchNatsServer } from "./nats-server.ts";
 
 export type { FakeDeployment, FakeDeploymentOptions } from "./fake-deployment.ts";
-export type { Broker, BrokerConfig, BrokerExit, BrokerOptions, BrokerPermissions, BrokerUser } from "./nats-server.ts";
+export type {
+  Broker,
+  BrokerAccount,
+  BrokerConfig,
+  BrokerExit,
+  BrokerOptions,
+  BrokerPermissions,
+  BrokerUser,
+} from "./nats-server.ts";
 export type { MemoryBrokerOptions, MemoryBus, MemoryBusOptions } from "../bus/mod.ts";

@@ -1,7 +1,7 @@
 import { type Broker, type BrokerOptions, startBroker } from "../deployment/broker/broker.ts";
 
 export type { Broker, BrokerExit, BrokerOptions } from "../deployment/broker/broker.ts";
-export type { BrokerConfig, BrokerPermissions, BrokerUser } from "../deployment/broker/server-config.ts";
+export type { BrokerAccount, BrokerConfig, BrokerPermissions, BrokerUser } from "../deployment/broker/server-config.ts";
 
 /**
  * Runs a real nats-server for a test, on free ports and in a temporary folder, and finds or obtains one where there is none.

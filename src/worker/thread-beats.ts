@@ -105,9 +105,9 @@ export class ThreadBeats implements Beats {
 
 /** Functions do not travel between threads: credentials are asked for once, and of the rest goes what a connection needs. */
 function cloneable(connection: BusOptions): BusOptions {
-  const { inboxPrefix, tls, connectTimeoutMs, pingIntervalMs, reconnectWaitMs, ignoreClusterUpdates } = connection;
+  const { inboxPrefix, tls, connectTimeoutMs, pingIntervalMs, reconnectWaitMs, ignoreClusterUpdates, local } = connection;
   const { token, user, password, nkeySeed, jwt, credentials } = connection;
-  const plain = { inboxPrefix, tls, connectTimeoutMs, pingIntervalMs, reconnectWaitMs, ignoreClusterUpdates };
+  const plain = { inboxPrefix, tls, connectTimeoutMs, pingIntervalMs, reconnectWaitMs, ignoreClusterUpdates, local };
   const asked = Object.entries({ token, user, password, nkeySeed, jwt, credentials })
     .flatMap(([name, value]) => value === undefined ? [] : [[name, refresh(value)] as const]);
   const given = Object.entries(plain).filter(([, value]) => value !== undefined);

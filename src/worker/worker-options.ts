@@ -84,6 +84,7 @@ export function resolveOptions(options: WorkerOptions, env: Record<string, strin
     metricsPort: options.metricsPort ?? variable(env, "WAYBILL_METRICS_PORT", 65_535),
     metrics: options.metrics ?? flag(env, "WAYBILL_METRICS"),
     tracing: options.tracing ?? flag(env, "WAYBILL_TRACING"),
+    local: options.local ?? { role: "worker" },
     stallMs: options.stallMs ?? 30_000,
     ackWaitMs: ackWait(options.ackWaitMs ?? variable(env, "WAYBILL_ACK_WAIT_MS", MAX_ACK_WAIT_MS)),
     drainMs: options.drainMs ?? variable(env, "WAYBILL_DRAIN_MS", Number.MAX_SAFE_INTEGER) ?? 30_000,

@@ -9,7 +9,7 @@ import type { Registration } from "../discovery/discovery.ts";
 import { KvDiscovery } from "../discovery/kv-discovery.ts";
 import type { Beats } from "../rpc/beats.ts";
 import { CallServer, goneSubject } from "../rpc/call-server.ts";
-import { randomId } from "../rpc/ids.ts";
+import { ownedId, randomId } from "../rpc/ids.ts";
 import type { OperatorServer } from "../rpc/operator-server.ts";
 import { JetStreamStore } from "../rpc/queue/jetstream-store.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
@@ -124,7 +124,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     const instance = randomId();
     const subjects = new Subjects(namespace);
     const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: resolved.inboxPrefix });
-    const beats = await startBeats(resolved, bus, goneSubject(subjects, instance));
+    const beats = await startBeats(resolved, bus, goneSubject(subjects, ownedId(bus.owner, instance)));
     const server = new CallServer(bus, { namespace, instance, beats, codecs: inferCodecs, logger });
     opened.push(() => server.beats.close());
     const store = bus.canStore ? new JetStreamStore(bus, subjects, instance, { logger }) : MemoryStore.over(bus, subjects);

@@ -112,7 +112,7 @@ describe("waybill up", () => {
         const { code, output } = await runCommand(folder, args);
         expect([code, output]).toEqual([0, expect.stringContaining('Deployment "default" runs in the background')]);
         const [deployment] = await listed(folder);
-        const client = await connect(deployment?.status?.urls ?? []);
+        const client = await connect(deployment?.status?.urls ?? [], { local: { folder: join(folder, "waybill") } });
         expect((await whoIs(client)).args).toEqual([""]);
         await client.close();
       } finally {
@@ -172,7 +172,8 @@ describe("waybill up", () => {
       const programs = [up(first), up(second)];
       try {
         const answers = await Promise.all([first, second].map(async (port) => {
-          const waits = { waitOnFirstConnectMs: 40_000, operatorWaitMs: 40_000 };
+          const local = { folder: join(folder, "waybill") };
+          const waits = { waitOnFirstConnectMs: 40_000, operatorWaitMs: 40_000, local };
           const client = await connect([`nats://127.0.0.1:${port}`], waits);
           const seen = new Set<number>();
           for (let request = 0; request < 5; request++) seen.add((await whoIs(client)).pid);
@@ -196,9 +197,9 @@ describe("waybill up", () => {
 
 describe("waybill worker", () => {
   test("runs the worker of a file, and what is said goes before what the file says", async () => {
-    await withUp({}, async ({ status, client }) => {
+    await withUp({}, async ({ status, client, folder }) => {
       const args = ["worker", fixture("double.ts"), "--url", status.urls[0] ?? "", "--name", "by-hand", "--metrics-port", "0"];
-      const program = startProgram("src/cli/main.ts", args);
+      const program = startProgram("src/cli/main.ts", args, { env: { XDG_RUNTIME_DIR: folder } });
       try {
         const [, metrics = ""] = await program.waitFor(/"metrics":"(http[^"]*)".*"msg":"Serving"/);
         expect(await (await fetch(metrics)).text()).toContain('worker="by-hand"');

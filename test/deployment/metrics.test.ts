@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "bun:test";
+import { connect } from "../../mod.ts";
 import { until } from "../support/program.ts";
 import { type MetricShape, samplesOf, shapesOf, total } from "../telemetry/page.ts";
 import { fixture, freePorts, ownPid, withDeployment } from "./support.ts";
@@ -17,7 +18,7 @@ async function documented(section: string): Promise<MetricShape[]> {
 describe("the metrics of a deployment", () => {
   test("tell its queues, dead letters, workers and broker, as the documentation lists them", async () => {
     const workers = [{ name: "double", file: fixture("double.ts"), operators: ["double"], count: 2 }];
-    await withDeployment({ workers, metricsPort: 0 }, async ({ deployment, client }) => {
+    await withDeployment({ workers, metricsPort: 0 }, async ({ deployment, client, folder }) => {
       const { metricsUrl = "", workers } = deployment.status();
       const page = async () => await (await fetch(metricsUrl)).text();
       const sees = (what: string, name: string, labels: Record<string, string>, value: number) =>
@@ -25,7 +26,9 @@ describe("the metrics of a deployment", () => {
       expect((await fetch(new URL("/healthz", metricsUrl))).status).toBe(200);
 
       // Nobody serves it: what is posted stays.
-      await client.declare("later", { priorities: 2 });
+      const tool = await connect(deployment.urls, { local: { role: "supervisor", folder: `${folder}/state` } });
+      await tool.declare("later", { priorities: 2 });
+      await tool.close();
       const later = client.operator("later");
       await Promise.all([later.post({}), later.post({}), later.post({}, { priority: 1 })]);
       await sees("its requests are there", "waybill_queue_messages", { operator: "later", namespace: "default" }, 3);

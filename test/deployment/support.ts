@@ -85,7 +85,7 @@ export function withDeployment(
     const deployment = await startDeployment(definition, { stateDir, onEvent: (event) => events.push(event), ...start });
     let client: Client | undefined;
     try {
-      client = await connect(deployment.urls, { operatorWaitMs: 20_000, ...connection });
+      client = await connect(deployment.clientUrls(), { operatorWaitMs: 20_000, ...connection });
       await use({ deployment, client, events, folder });
     } finally {
       await client?.close();

@@ -55,7 +55,7 @@ export async function withUp(
     await program.waitFor(/^Workers started \.\.\. press Ctrl-C to Exit$/m, 50_000);
     const status = (await listed(folder))[0]?.status;
     if (status === undefined) throw new Error(`waybill ps does not list it, it says:\n${program.output}`);
-    client = await connect(status.urls);
+    client = await connect(status.urls, { local: { folder: join(folder, "waybill") } });
     const pids = [status.pid, status.broker?.pid ?? 0, ...status.workers.map(({ pid }) => pid ?? 0)];
     await use({ program, folder, status, client, pids, run: (...command) => runCommand(folder, command) });
   } finally {

@@ -1,5 +1,6 @@
 // On Node alone: the kernel counts the bytes of `read` and `write`, which Node uses on sockets and Bun and Deno do not.
 import { spawn } from "node:child_process";
+import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "bun:test";
@@ -22,7 +23,10 @@ describe("a payload of 4 MB by reference", () => {
       const groups = OPERATORS.map((operator) => ({ operator, count: 1, kind: "CPU" as const, settings: { inputCopies: 1 } }));
       const broker = { port: 0, websocketPort: false } as const;
       const options = { runtime: "node", broker, startingMetricsPort: 0, logDir: folder } as const;
-      const deployment = await startDeployment(helloWorld(groups, options), { name: "by-reference", stateDir: folder });
+      const deployment = await startDeployment(helloWorld(groups, options), {
+        name: "by-reference",
+        stateDir: join(folder, "waybill"),
+      });
       try {
         const { broker, workers } = deployment.status();
         const pidOf = (name: string) => workers.find((worker) => worker.name === `${name}.0`)?.pid ?? 0;
@@ -31,7 +35,7 @@ describe("a payload of 4 MB by reference", () => {
           const varz = await (await fetch(`${broker?.monitorUrl}/varz`)).json() as { in_bytes: number; out_bytes: number };
           return { varz, io: await Promise.all(pids.map(ioOf)) };
         };
-        const client = startClient(deployment.urls[0] ?? "");
+        const client = startClient(deployment.urls[0] ?? "", folder);
         await client.ready;
         const before = await count();
         const own = await client.run();
@@ -65,10 +69,12 @@ describe("a payload of 4 MB by reference", () => {
 });
 
 /** A client in a process of its own, which waits after one request until it is told to go on. */
-function startClient(url: string) {
+function startClient(url: string, runtimeDir: string) {
   const file = fileURLToPath(new URL("../fixtures/measured-client.ts", import.meta.url));
   const args = [file, url, String(ELEMENTS), String(REQUESTS)];
-  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  // Where it finds who to be at the broker.
+  const env = { ...process.env, XDG_RUNTIME_DIR: runtimeDir };
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"], env });
   const ready = Promise.withResolvers<void>();
   const done = Promise.withResolvers<{ succeeded: number; read: number; written: number }>();
   onLines(child.stdout, (line) => line === "ready" ? ready.resolve() : done.resolve(JSON.parse(line)));

@@ -29,7 +29,7 @@ describe("deployment and client of the hello world", () => {
     await withFolder(async (folder) => {
       const uri = `nats://127.0.0.1:${await freePorts(1)}`;
       const deployment = run("deploy.ts", deployArguments(folder, uri), folder);
-      const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "10"]);
+      const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "10"], folder);
       expect(await exitOf(client)).toMatchObject({ code: 0 });
       expect(client.output).toMatch(/Throughput: [\d.]+ requests\/s Total Time: [\d.]+ s/);
       expect(client.output).toContain("Requests: 10 succeeded, 0 failed");
@@ -78,6 +78,8 @@ describe("deployment and client of the hello world", () => {
 
 describe("clients of a deployment with copies and several workers", () => {
   let uri = "";
+  /** Where its clients find who to be. */
+  let state = "";
   let deployment: Program;
   let stopped: Promise<void>;
   let stop = () => {};
@@ -85,6 +87,7 @@ describe("clients of a deployment with copies and several workers", () => {
     const ready = Promise.withResolvers<void>();
     const over = new Promise<void>((resolve) => stop = resolve);
     stopped = withFolder(async (folder) => {
+      state = folder;
       uri = `nats://127.0.0.1:${await freePorts(1)}`;
       const shape = ["--encoder-input-copies", "3", "--encoders", "2", "2", "1", "CPU", "--encoder-decoders", "2", "4"];
       deployment = run("deploy.ts", [...deployArguments(folder, uri), ...shape], folder);
@@ -114,8 +117,8 @@ describe("clients of a deployment with copies and several workers", () => {
         ...sizes,
       ];
       const [reference, inline] = [
-        run("client.ts", args),
-        run("client.ts", [...args, "--inline", "--json", "--in-flight", "3"]),
+        run("client.ts", args, state),
+        run("client.ts", [...args, "--inline", "--json", "--in-flight", "3"], state),
       ];
       expect(await exitOf(reference)).toMatchObject({ code: 0 });
       expect(reference.output).toContain("Requests: 30 succeeded, 0 failed");
@@ -126,7 +129,7 @@ describe("clients of a deployment with copies and several workers", () => {
   });
 
   test("end cleanly on Ctrl-C, and leave no process", async () => {
-    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "1500", "--clients", "2"]);
+    const client = run("client.ts", ["--request-plane-uri", uri, "--requests-per-client", "1500", "--clients", "2"], state);
     await client.waitFor(/Received Response/, 30_000);
     const family = await familyOf(client.pid);
     expect(family.length).toBe(3);

@@ -112,6 +112,8 @@ class NatsServer implements Broker {
     for (const name of await this.#portsFiles()) await rm(name, { force: true });
     const configFile = join(this.dir, "nats-server.json");
     // Readable by the owner alone: it may hold passwords.
+    // A file that was there would keep its mode.
+    await rm(configFile, { force: true });
     await writeFile(configFile, serverConfig(this.#config, this.dir), { mode: 0o600 });
     this.#spawn(configFile);
     try {
@@ -222,6 +224,7 @@ class NatsServer implements Broker {
 
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
+    await rm(join(this.dir, "nats-server.json"), { force: true });
     if (this.#options.dir === undefined) await rm(this.dir, { recursive: true, force: true });
     if (this.#options.guard === undefined) this.#guard?.dismiss();
     this.#guard = undefined;

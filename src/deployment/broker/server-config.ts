@@ -23,6 +23,23 @@ export interface BrokerUser {
   permissions?: BrokerPermissions;
 }
 
+/** Users who see each other's messages, and those of other accounts as far as both sides allow it. */
+export interface BrokerAccount {
+  /** Its name. */
+  name: string;
+  /** Whether it has storage (JetStream). Default `false`. */
+  stores?: boolean;
+  /** Who is in it. */
+  users: readonly BrokerUser[];
+  /** What one other account may listen to (`stream`), or ask here (`service`). */
+  exports?: readonly (
+    | { stream: string; to: string }
+    | { service: string; answers: "one" | "many"; to: string }
+  )[];
+  /** What of another account is heard here (`stream`), or asked from here (`service`). */
+  imports?: readonly ({ stream: string; from: string } | { service: string; from: string })[];
+}
+
 /** What a broker of ours is set to. */
 export interface BrokerConfig {
   /** Address to listen on. Default `"127.0.0.1"`, which no other machine reaches. */
@@ -52,7 +69,9 @@ export interface BrokerConfig {
   maxPayloadBytes?: number;
   /** Users that may connect. Default: everyone may. */
   users?: readonly BrokerUser[];
-  /** One token that lets connect. Not beside `users`. */
+  /** Accounts with their users. Not beside `users`. Default: one for everybody. */
+  accounts?: readonly BrokerAccount[];
+  /** One token that lets connect. Not beside `users` and `accounts`. */
   token?: string;
   /** Anything else that nats-server takes in its configuration, at the top level; wins over the rest. */
   extra?: Readonly<Record<string, unknown>>;
@@ -88,9 +107,40 @@ function websocket(host: string, port: number | undefined, origins: readonly str
   };
 }
 
+function userOf({ user, password, permissions: rules }: BrokerUser): Record<string, unknown> {
+  return { user, password, ...(rules === undefined ? {} : { permissions: permissions(rules) }) };
+}
+
+/** Several accounts may be given the same subject: nats-server wants one export with a list of them. */
+function exportsOf(given: NonNullable<BrokerAccount["exports"]>): Record<string, unknown>[] {
+  const byText = new Map<string, { accounts: string[] }>();
+  for (const { to, ...rest } of given) {
+    const entry = "stream" in rest
+      ? rest
+      : { service: rest.service, response_type: rest.answers === "one" ? "singleton" : "stream" };
+    const found = byText.get(JSON.stringify(entry));
+    if (found === undefined) byText.set(JSON.stringify(entry), { ...entry, accounts: [to] });
+    else found.accounts.push(to);
+  }
+  return [...byText.values()];
+}
+
+function accountOf({ stores = false, users, exports: given = [], imports = [] }: BrokerAccount): Record<string, unknown> {
+  return {
+    ...(stores ? { jetstream: "enabled" } : {}),
+    users: users.map(userOf),
+    exports: exportsOf(given),
+    imports: imports.map((one) =>
+      "stream" in one
+        ? { stream: { account: one.from, subject: one.stream } }
+        : { service: { account: one.from, subject: one.service } }
+    ),
+  };
+}
+
 /** nats-server's configuration, with all its files in `folder`. JSON is a part of the language that it reads. */
 export function serverConfig(config: BrokerConfig, folder: string): string {
-  const { host = "127.0.0.1", websocketPort, jetstream = true, users, token } = config;
+  const { host = "127.0.0.1", websocketPort, jetstream = true, users, accounts, token } = config;
   return JSON.stringify(
     {
       listen: address(host, config.port),
@@ -108,13 +158,12 @@ export function serverConfig(config: BrokerConfig, folder: string): string {
       ...(config.maxPayloadBytes === undefined ? {} : { max_payload: config.maxPayloadBytes }),
       ...(users === undefined ? {} : {
         authorization: {
-          users: users.map(({ user, password, permissions: rules }) => ({
-            user,
-            password,
-            ...(rules === undefined ? {} : { permissions: permissions(rules) }),
-          })),
+          users: users.map(userOf),
         },
       }),
+      ...(accounts === undefined
+        ? {}
+        : { accounts: Object.fromEntries(accounts.map((account) => [account.name, accountOf(account)])) }),
       ...(token === undefined ? {} : { authorization: { token } }),
       ports_file_dir: folder,
       ...config.extra,

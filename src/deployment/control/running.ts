@@ -1,12 +1,13 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { Code } from "@connectrpc/connect";
+import { stateFolder } from "../../bus/local-login-node.ts";
 import { fault } from "../../rpc/error.ts";
 import type { ChangeOptions, ChangeResult, DeploymentChange } from "../changes.ts";
 import type { DeploymentStatus } from "../status.ts";
 import { isAlive } from "./alive.ts";
 import { ask } from "./client.ts";
 import type { ControlRecord } from "./messages.ts";
-import { ensureStateFolder, stateFiles, stateFolder } from "./state-folder.ts";
+import { ensureStateFolder, stateFiles } from "./state-folder.ts";
 
 /** A deployment of this user that runs on this machine. */
 export interface RunningDeployment extends ControlRecord {
@@ -23,14 +24,14 @@ export interface RunningOptions {
 }
 
 async function look(folder: string, name: string, timeoutMs: number): Promise<RunningDeployment | undefined> {
-  const { record: path, socket } = stateFiles(folder, name);
+  const { record: path, socket, logins } = stateFiles(folder, name);
   const record = await readFile(path, "utf8").then(JSON.parse, () => undefined) as ControlRecord | undefined;
   if (record === undefined) return undefined;
   const answer = await ask(socket, { command: "status" }, { timeoutMs }).catch(() => undefined);
   if (answer !== undefined && "status" in answer) return { ...record, status: answer.status };
   if (isAlive(record.pid)) return { ...record, status: undefined };
   // Its supervisor was killed: nobody will do it but us.
-  for (const file of [path, socket]) await rm(file, { force: true });
+  for (const file of [path, socket, logins]) await rm(file, { force: true });
   return undefined;
 }
 

@@ -31,7 +31,7 @@ export class ControlServer {
   /** The deployment's name. */
   readonly name: string;
   readonly #server: Server;
-  readonly #files: { readonly record: string; readonly socket: string };
+  readonly #files: ReturnType<typeof stateFiles>;
   readonly #sockets = new Set<Socket>();
   readonly #answers = new Set<Promise<void>>();
 
@@ -99,12 +99,17 @@ export class ControlServer {
 
   /** What to remove when this process is killed. */
   get files(): readonly string[] {
-    return [this.#files.record, this.#files.socket];
+    return Object.values(this.#files);
+  }
+
+  /** Where programs of this user find who to be at the deployment's broker. */
+  get loginsFile(): string {
+    return this.#files.logins;
   }
 
   /** Takes no more questions, and waits until those asked are answered. */
   async close(): Promise<void> {
-    await rm(this.#files.record, { force: true });
+    for (const file of [this.#files.record, this.#files.logins]) await rm(file, { force: true });
     // Some runtimes leave the socket's file.
     await rm(this.#files.socket, { force: true });
     this.#server.close();

@@ -2,17 +2,16 @@ import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
+import { isOwnFolder, LOGINS_SUFFIX } from "../../bus/local-login-node.ts";
 import { fault } from "../../rpc/error.ts";
 
-/** Where this user's running deployments are listed: `$XDG_RUNTIME_DIR/waybill`, or `/tmp/waybill-<uid>`. */
-export function stateFolder(env: Readonly<Record<string, string | undefined>> = process.env): string {
-  if (env.XDG_RUNTIME_DIR) return join(env.XDG_RUNTIME_DIR, "waybill");
-  return `/tmp/waybill-${process.getuid?.() ?? "user"}`;
-}
-
 /** The files of one deployment there. */
-export function stateFiles(folder: string, name: string): { readonly record: string; readonly socket: string } {
-  return { record: join(folder, `${name}.json`), socket: join(folder, `${name}.sock`) };
+export function stateFiles(
+  folder: string,
+  name: string,
+): { readonly record: string; readonly socket: string; readonly logins: string } {
+  const file = (suffix: string) => join(folder, `${name}${suffix}`);
+  return { record: file(".json"), socket: file(".sock"), logins: file(LOGINS_SUFFIX) };
 }
 
 /**
@@ -26,10 +25,10 @@ export async function ensureStateFolder(folder: string): Promise<void> {
     const text = `Cannot list deployments in "${folder}": ${cause.message}; XDG_RUNTIME_DIR must name a folder to write to`;
     throw fault(text, Code.FailedPrecondition, {}, cause);
   });
+  if (isOwnFolder(folder)) return;
   const { mode, uid } = await lstat(folder);
   const own = process.getuid?.() ?? uid;
   const isFolder = (mode & 0o170000) === 0o040000;
-  if (isFolder && uid === own && (mode & 0o077) === 0) return;
   const seen = `${isFolder ? "a folder" : "no folder"} of user ${uid} with mode ${(mode & 0o777).toString(8)}`;
   const text = `Cannot list deployments in "${folder}": it must be a folder of user ${own} with mode 700, got ${seen}`;
   throw fault(text, Code.PermissionDenied);

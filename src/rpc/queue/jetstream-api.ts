@@ -23,6 +23,7 @@ const decoder = new TextDecoder();
 /** Broker error numbers that callers act on. */
 export const ApiErrorCode = {
   streamNotFound: 10059,
+  noStorage: 10039,
   consumerNotFound: 10014,
   messageNotFound: 10037,
   streamNameInUse: 10058,

@@ -3,7 +3,7 @@ import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.t
 import type { Bus, BusMessage } from "../../bus/bus.ts";
 import { type Logger, silentLogger } from "../../bus/logger.ts";
 import { type CallerFrame, FRAME_HEADER, META_HEADER } from "../frame.ts";
-import { randomId } from "../ids.ts";
+import { ownedId, randomId } from "../ids.ts";
 import type { Subjects } from "../subjects.ts";
 import { parseAckSubject } from "./ack-subject.ts";
 import { BrokerClock } from "./broker-clock.ts";
@@ -48,7 +48,7 @@ export class JetStreamStore implements RequestStore {
     this.#bus = bus;
     this.#subjects = subjects;
     this.#logger = options.logger ?? silentLogger;
-    this.#inbox = `${subjects.answers(instance)}pull.`;
+    this.#inbox = `${subjects.answers(ownedId(bus.owner, instance))}pull.`;
     this.#clock = new BrokerClock(bus, subjects.deadLetterStream());
     this.#offStatus = bus.onStatus((status) => {
       if (status.type !== "reconnect") return;

@@ -66,7 +66,7 @@ export class MemoryStore implements RequestStore {
       const subject = this.#subjects.queueAll(declaration.name);
       const subscription = this.#bus.subscribe(subject, (message) => this.#onRequest(declaration.name, message));
       // As long as the queue: nobody closes it.
-      this.#bus.subscribe(this.#subjects.canceled(declaration.name, "*", "*"), (message) => {
+      this.#bus.subscribe(this.#subjects.canceledOf(declaration.name), (message) => {
         const frame = decodeCallerFrame(message.header(FRAME_HEADER));
         if (typeof frame === "object") void this.remove(declaration.name, frame.seq, frame.caller, frame.call);
       });

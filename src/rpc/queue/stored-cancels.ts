@@ -65,7 +65,7 @@ export async function sweepCancels(
 ): Promise<void> {
   const until = performance.now() + SWEEP_MS;
   const stream = subjects.cancelStream();
-  const wanted = operator === undefined ? subjects.everyCanceled() : subjects.canceled(operator, "*", "*");
+  const wanted = operator === undefined ? subjects.everyCanceled() : subjects.canceledOf(operator);
   for (let seq = 1; performance.now() < until;) {
     const found = await nextCancel(bus, stream, wanted, seq);
     if (found === undefined) return;
