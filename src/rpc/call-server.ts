@@ -1,3 +1,4 @@
+import type { Registry } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type MethodImplSpec, type ServiceImplSpec } from "@connectrpc/connect";
 import type { Bus, BusMessage } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
@@ -34,6 +35,8 @@ export interface CallServerOptions {
   interceptors?: Interceptor[];
   /** Message types that are encoded in a way of their own. Default: none. */
   codecs?: MessageCodecs;
+  /** Knows what `Any` may hold, for callers that speak JSON. Default: nothing. */
+  registry?: Registry;
   /** Who sends signs of life. Default: this event loop. */
   beats?: Beats;
   /** Default: silent. */
@@ -61,6 +64,7 @@ export class CallServer {
   readonly tombstones: Tombstones = new Tombstones();
   readonly logger: Logger;
   readonly codecs: MessageCodecs;
+  readonly registry: Registry | undefined;
   /** Calls whose callers stream: they share the byte window. */
   uploads = 0;
   readonly answers: AnswerPacker;
@@ -82,6 +86,7 @@ export class CallServer {
       this.subjects,
       (error) => this.logger.debug("Lost an answer", { error: String(error) }),
     );
+    this.registry = options.registry;
     this.#interceptors = options.interceptors ?? [];
     this.beats = options.beats ?? new LoopBeats(bus, goneSubject(this.subjects, ownedId(bus.owner, this.instance)));
   }

@@ -1,8 +1,14 @@
-import { type DescMessage, fromBinary, fromJsonString, type MessageShape, toBinary, toJsonString } from "@bufbuild/protobuf";
+import {
+  type DescMessage,
+  fromBinary,
+  fromJsonString,
+  type MessageShape,
+  type Registry,
+  toBinary,
+  toJsonString,
+} from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Codec } from "./frame.ts";
-
-const NO_UNKNOWN = { ignoreUnknownFields: true } as const;
 
 /** A message type's own way to and from protobuf's wire format, where the general one is too slow. */
 export interface MessageCodec<T = unknown> {
@@ -17,14 +23,15 @@ export type MessageCodecs = ReadonlyMap<string, MessageCodec>;
 /** No codecs. */
 export const generalCodecs: MessageCodecs = new Map();
 
-/** Encodes a message as a frame's payload. */
+/** Encodes a message as a frame's payload. The registry knows what `Any` may hold, which the JSON form needs. */
 export function encodeMessage<T extends DescMessage>(
   codec: Codec,
   type: T,
   message: MessageShape<T>,
   codecs: MessageCodecs = generalCodecs,
+  registry?: Registry,
 ): Uint8Array {
-  if (codec === "json") return new TextEncoder().encode(toJsonString(type, message));
+  if (codec === "json") return new TextEncoder().encode(toJsonString(type, message, { registry }));
   const own = codecs.get(type.typeName);
   return own === undefined ? toBinary(type, message) : own.encode(message);
 }
@@ -39,9 +46,13 @@ export function decodeMessage<T extends DescMessage>(
   type: T,
   payload: Uint8Array,
   codecs: MessageCodecs = generalCodecs,
+  registry?: Registry,
 ): MessageShape<T> {
   try {
-    if (codec === "json") return fromJsonString(type, new TextDecoder("utf-8", { fatal: true }).decode(payload), NO_UNKNOWN);
+    if (codec === "json") {
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
+      return fromJsonString(type, text, { ignoreUnknownFields: true, registry });
+    }
     const own = codecs.get(type.typeName);
     return own === undefined ? fromBinary(type, payload) : own.decode(payload) as MessageShape<T>;
   } catch (cause) {

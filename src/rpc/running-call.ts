@@ -273,11 +273,12 @@ export class RunningCall implements CallInfo, InboundOwner {
   }
 
   #decode(type: DescMessage, payload: Uint8Array): MessageShape<DescMessage> {
-    return decodeMessage(this.frame.codec, type, payload, this.#server.codecs);
+    return decodeMessage(this.frame.codec, type, payload, this.#server.codecs, this.#server.registry);
   }
 
   #encode(type: DescMessage, output: MessageInitShape<DescMessage>): Uint8Array {
-    const payload = encodeMessage(this.frame.codec, type, create(type, output), this.#server.codecs);
+    const { codecs, registry } = this.#server;
+    const payload = encodeMessage(this.frame.codec, type, create(type, output), codecs, registry);
     const limit = this.#server.bus.maxPayloadBytes - HEADER_ROOM_BYTES;
     if (payload.length <= limit) return payload;
     throw fault(

@@ -7,6 +7,7 @@ import {
   type DescService,
   type MessageInitShape,
   type MessageShape,
+  type Registry,
 } from "@bufbuild/protobuf";
 import {
   Code,
@@ -62,6 +63,8 @@ export interface BusTransportOptions {
   codecs?: MessageCodecs;
   /** How messages are encoded. Default `"proto"`. */
   codec?: Codec;
+  /** Knows what `Any` may hold, for messages in JSON. Default: nothing. */
+  registry?: Registry;
 }
 
 /** A Connect transport whose wire is a subject: for `createClient` of any service, and for operators. */
@@ -72,6 +75,7 @@ export class BusTransport implements Transport {
   readonly #defaultTimeoutMs: number | undefined;
   readonly #codecs: MessageCodecs;
   readonly #codec: Codec;
+  readonly #registry: Registry | undefined;
 
   constructor(options: BusTransportOptions) {
     this.#caller = options.caller;
@@ -80,6 +84,7 @@ export class BusTransport implements Transport {
     this.#defaultTimeoutMs = options.defaultTimeoutMs;
     this.#codecs = options.codecs ?? generalCodecs;
     this.#codec = options.codec ?? "proto";
+    this.#registry = options.registry;
   }
 
   unary<I extends DescMessage, O extends DescMessage>(
@@ -124,20 +129,21 @@ export class BusTransport implements Transport {
       const request = this.#request(method, headers, first ?? EMPTY, deadlineMs, contextValues);
       const seq = upload?.sent ?? 0;
       const call = new StreamCall(this.#caller, { ...request, seq, ...firstCredit(this.#caller) }, abort, upload).start();
-      return new BusStreamResponse(method, call, await call.metadata, this.#codecs);
+      return new BusStreamResponse(method, call, await call.metadata, this.#codecs, this.#registry);
     };
-    if (this.#interceptors.length === 0) {
-      return send(header === undefined ? undefined : new Headers(header), input, signal);
-    }
-    return runStreamingCall<I, O>({
-      interceptors: this.#interceptors,
-      signal,
-      timeoutMs: deadlineMs,
-      req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
-      next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
-    });
+    const response = this.#interceptors.length === 0
+      ? send(header === undefined ? undefined : new Headers(header), input, signal)
+      : runStreamingCall<I, O>({
+        interceptors: this.#interceptors,
+        signal,
+        timeoutMs: deadlineMs,
+        req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
+        next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
+      });
+    // Who still sends may not have asked for the answers yet: a call that fails meanwhile must not end the process.
+    response.catch(() => {});
+    return response;
   }
-
   /** Sends a request of a unary method that nobody answers. Resolves once it is stored, or accepted by an instance. */
   post<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
@@ -160,11 +166,11 @@ export class BusTransport implements Transport {
   ): Promise<BusUnaryResponse<I, O>> {
     const payload = this.#encode(method, message);
     const request = this.#request(method, headers, payload, deadlineMs, contextValues);
-    return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal), this.#codecs);
+    return new BusUnaryResponse(method, await callUnary(this.#caller, request, signal), this.#codecs, this.#registry);
   }
 
   #encode<I extends DescMessage>(method: DescMethod & { input: I }, message: MessageShape<I>): Uint8Array {
-    return encodeMessage(this.#codec, method.input, message, this.#codecs);
+    return encodeMessage(this.#codec, method.input, message, this.#codecs, this.#registry);
   }
 
   #upload<I extends DescMessage>(method: DescMethod & { input: I }, messages: AsyncIterable<MessageInitShape<I>>): Upload {
@@ -239,10 +245,10 @@ export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> impl
   readonly #answer: RawAnswer;
   #metadata: Metadata | undefined;
 
-  constructor(method: DescMethodUnary<I, O>, answer: RawAnswer, codecs: MessageCodecs) {
+  constructor(method: DescMethodUnary<I, O>, answer: RawAnswer, codecs: MessageCodecs, registry: Registry | undefined) {
     this.method = method;
     this.#answer = answer;
-    this.message = decodeMessage(answer.frame.codec, method.output, answer.payload, codecs);
+    this.message = decodeMessage(answer.frame.codec, method.output, answer.payload, codecs, registry);
   }
 
   get service(): DescService {
@@ -292,12 +298,18 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
   readonly message: AsyncIterable<MessageShape<O>>;
   readonly source: StreamSource = { instance: "", attempt: 0 };
 
-  constructor(method: DescMethodStreaming<I, O>, call: StreamCall, metadata: Metadata, codecs: MessageCodecs) {
+  constructor(
+    method: DescMethodStreaming<I, O>,
+    call: StreamCall,
+    metadata: Metadata,
+    codecs: MessageCodecs,
+    registry: Registry | undefined,
+  ) {
     this.service = method.parent;
     this.method = method;
     this.header = metadata.header;
     this.trailer = call.trailer;
-    this.message = messagesOf(call, method.output, this.source, codecs);
+    this.message = messagesOf(call, method.output, this.source, codecs, registry);
   }
 }
 
@@ -306,11 +318,12 @@ async function* messagesOf<O extends DescMessage>(
   type: O,
   source: StreamSource,
   codecs: MessageCodecs,
+  registry: Registry | undefined,
 ): AsyncGenerator<MessageShape<O>> {
   for await (const { frame, payload } of call) {
     source.instance = frame.instance;
     source.attempt = frame.attempt;
-    yield decodeMessage(frame.codec, type, payload, codecs);
+    yield decodeMessage(frame.codec, type, payload, codecs, registry);
   }
 }
 

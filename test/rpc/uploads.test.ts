@@ -326,6 +326,26 @@ describe("an upload that ends early", () => {
     expect([Code.DeadlineExceeded, Code.Canceled]).toContain(codes[0] as Code);
   });
 
+  test("ends no process whose caller does not read yet", async () => {
+    const w = world();
+    w.serve(async function* (texts) {
+      for await (const _ of texts);
+      yield "never";
+    });
+    const answers = w.client().bidiStream(
+      (async function* () {
+        yield {};
+        await new Promise(() => {});
+      })(),
+      { timeoutMs: 60 },
+    )[Symbol.asyncIterator]();
+    await until("the service has it", () => w.credits.length > 0);
+    await until("the call has failed", () => w.caller.openCalls === 0);
+    // Some turns of the loop, in which a rejection that nobody awaits would be reported.
+    await pause(20);
+    expect((await failure(answers.next())).code).toBe(Code.DeadlineExceeded);
+  });
+
   test("tells the handler when the caller is gone in the middle of it", async () => {
     const w = world();
     const ended = gate<unknown>();

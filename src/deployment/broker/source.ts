@@ -34,22 +34,27 @@ export function cacheDirectory(env: SourceContext["env"]): string {
   return join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), ".cache"), "waybill");
 }
 
-/** Where the cache holds a version of the broker. */
-export function cachedBinary(cacheDir: string, version: string): string {
-  return join(cacheDir, "nats-server", version, "nats-server");
+/** Where the cache holds a version of a program: the broker, where no other is named. */
+export function cachedBinary(cacheDir: string, version: string, name: string = "nats-server"): string {
+  return join(cacheDir, name, version, name);
 }
 
 /**
  * Puts a binary into the cache. `make` gets an empty folder and returns the path of the file that it made there. Moved into place
  * at the end, so that two processes which do this at once do not see each other's half.
  */
-export async function intoCache(cacheDir: string, version: string, make: (folder: string) => Promise<string>): Promise<string> {
+export async function intoCache(
+  cacheDir: string,
+  version: string,
+  make: (folder: string) => Promise<string>,
+  name?: string,
+): Promise<string> {
   await mkdir(cacheDir, { recursive: true });
   const folder = await mkdtemp(join(cacheDir, "new-"));
   try {
     const made = await make(folder);
     await chmod(made, 0o755);
-    const path = cachedBinary(cacheDir, version);
+    const path = cachedBinary(cacheDir, version, name);
     await mkdir(dirname(path), { recursive: true });
     await rename(made, path);
     return path;
