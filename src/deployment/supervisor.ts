@@ -8,6 +8,7 @@ import { fault } from "../rpc/error.ts";
 import { type DeploymentLogins, withLogin } from "./access/logins.ts";
 import { startOwnBroker } from "./access/own-broker.ts";
 import { CancelJanitor } from "../rpc/queue/cancel-janitor.ts";
+import { Announcements } from "./announcements.ts";
 import { type Guard, startGuard } from "./broker/guard.ts";
 import { changeFleet, notRunning } from "./change-fleet.ts";
 import { ChangeQueue } from "./change-queue.ts";
@@ -45,6 +46,7 @@ export class Supervisor implements Deployment {
   #client: Client | undefined;
   #metrics: ServedMetrics | undefined;
   #janitor: CancelJanitor | undefined;
+  #announcements: Announcements | undefined;
   #fleet: Fleet | undefined;
   #startingWork: Promise<void> | undefined;
   #stopping: Promise<number> | undefined;
@@ -136,6 +138,7 @@ export class Supervisor implements Deployment {
     const { namespace, token, startTimeoutMs: waitOnFirstConnectMs } = plan;
     const login = { token, local: { role: "supervisor" }, ...this.#logins?.supervisor } as const;
     this.#client = await connect(servers, { namespace, ...login, waitOnFirstConnectMs, signal, name: "waybill-supervisor" });
+    this.#announcements = new Announcements(this.#client, this.name);
     if (this.#client.bus.canStore) this.#janitor = new CancelJanitor(this.#client.bus, this.#client.caller.subjects);
     const fleet = new Fleet({
       plan,
@@ -164,6 +167,7 @@ export class Supervisor implements Deployment {
 
   #emit(event: DeploymentEvent): void {
     this.#options.onEvent?.(event);
+    this.#announcements?.announce(event);
   }
 
   #tooLate(): Error {
@@ -241,6 +245,7 @@ export class Supervisor implements Deployment {
     this.#changes.end(notRunning(this.name, this.#state));
     const codes = await this.#fleet?.stop(drainMs) ?? [];
     await this.#janitor?.close();
+    this.#announcements?.close();
     await this.#metrics?.close().catch(() => {});
     await this.#client?.close().catch(() => {});
     await this.#broker?.stop({ atOnce: drainMs <= 0 });
