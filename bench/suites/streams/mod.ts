@@ -1,6 +1,7 @@
 import { type Findings, type RunOptions, runSections } from "../../lib/suite.ts";
+import { manyStreams } from "./many-streams.ts";
 
 /** Streams, operators and clients in large numbers. */
 export function streams(options: RunOptions): Promise<Findings> {
-  return runSections([], options);
+  return runSections([{ name: "many-streams", run: manyStreams }], options);
 }
