@@ -3,6 +3,9 @@ export const ITEMS = 11;
 /** Milliseconds between two items of a stream. */
 export const ITEM_GAP_MS = 100;
 
+/** How fast streams are opened at first. */
+const RAMP_PER_MS = 4;
+
 /** What a stream client is asked for: to keep so many streams open for so long. */
 export interface StreamLoad {
   readonly streams: number;
@@ -37,6 +40,7 @@ export async function measureStreams({ streams, seconds }: StreamLoad, open: Ope
   const itemsPerSecond: number[] = [];
   const gaps = new Reservoir();
   const firsts = new Reservoir();
+  const rampMs = Math.max(ITEMS * ITEM_GAP_MS, streams / RAMP_PER_MS);
   let [completed, errors] = [0, 0];
   let firstError: string | undefined;
   const one = async () => {
@@ -53,8 +57,8 @@ export async function measureStreams({ streams, seconds }: StreamLoad, open: Ope
     if (expected !== ITEMS) throw new Error(`It ended after ${expected} of ${ITEMS} items`);
   };
   await Promise.all(Array.from({ length: streams }, async (_, index) => {
-    // Over the time of one stream, so that they do not all end together.
-    await new Promise((resolve) => setTimeout(resolve, ITEMS * ITEM_GAP_MS * index / streams));
+    // Not all at once, so that they do not all end together either.
+    await new Promise((resolve) => setTimeout(resolve, rampMs * index / streams));
     while (performance.now() < endsAt) {
       try {
         await one();

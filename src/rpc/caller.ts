@@ -4,6 +4,8 @@ import { type Logger, silentLogger } from "../bus/logger.ts";
 import { ByteWindow } from "./byte-window.ts";
 import { fault } from "./error.ts";
 import { type AnswerFrame, decodeAnswerFrame, FRAME_HEADER, PACK_CALL, readPack } from "./frame.ts";
+import { LOST_AFTER_MS } from "./call-timing.ts";
+import { Hearing } from "./hearing.ts";
 import { isOwnedId, ownedId } from "./ids.ts";
 import type { PendingCall } from "./pending-call.ts";
 import type { Route, RouteLookup } from "./route.ts";
@@ -54,8 +56,11 @@ export class Caller implements AsyncDisposable {
   readonly #inbox: BusSubscription;
   readonly #prefix: string;
   readonly #offStatus: () => void;
+  readonly #hearing: Hearing;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
+  /** Not sooner again. */
+  #lookAt = 0;
   #closed = false;
 
   constructor(bus: Bus, options: CallerOptions) {
@@ -68,6 +73,7 @@ export class Caller implements AsyncDisposable {
     this.window = new ByteWindow(this.windowBytes);
     this.lookUp = options.lookUp ?? (() => Promise.resolve({ known: undefined }));
     this.logger = options.logger ?? silentLogger;
+    this.#hearing = new Hearing(bus, LOST_AFTER_MS, () => this.wakeBy(this.#lookAt));
     this.#prefix = this.subjects.answers(this.id);
     this.#inbox = bus.subscribe(`${this.#prefix}>`, (message) => this.#onMessage(message));
     this.#offStatus = bus.onStatus((status) => {
@@ -146,6 +152,7 @@ export class Caller implements AsyncDisposable {
   }
 
   #onMessage(message: BusMessage): void {
+    this.#hearing.messages++;
     const id = message.subject.slice(this.#prefix.length);
     if (id === PACK_CALL) return this.#onPack(message);
     const call = this.#calls.get(id) ?? this.#canceled.get(id);
@@ -173,12 +180,24 @@ export class Caller implements AsyncDisposable {
     this.#timer = undefined;
     this.#timerAt = Infinity;
     const now = this.now();
+    const { upTo } = this.#hearing;
     let next = Infinity;
+    let unheard = false;
     for (const call of this.#calls.values()) {
-      if (call.wakeAt <= now) call.onWake(now);
-      if (!call.done) next = Math.min(next, call.wakeAt);
+      if (call.wakeAt <= upTo || call.deadlineAt <= now) call.onWake(now);
+      if (call.done) continue;
+      const { wakeAt } = call;
+      if (wakeAt > now) next = Math.min(next, wakeAt);
+      else {
+        unheard = true;
+        next = Math.min(next, call.deadlineAt);
+      }
     }
-    if (next !== Infinity) this.wakeBy(Math.max(next, now + 5));
+    if (unheard) this.#hearing.ask();
+    // Looking at many calls takes a while: no more than a twentieth of the time.
+    const end = this.now();
+    this.#lookAt = end + Math.max(5, 20 * (end - now));
+    if (next !== Infinity) this.wakeBy(Math.max(next, this.#lookAt));
   }
 
   #onReconnect(): void {

@@ -52,6 +52,10 @@ export class Inbound<T extends { readonly payload: Uint8Array }> implements Asyn
   get grantedBytes(): number {
     return this.#grantedBytes;
   }
+  /** Whether that is more than it was at first. */
+  get grantedMore(): boolean {
+    return this.#grantedItems > WINDOW_ITEMS;
+  }
   /** Whether nothing follows. */
   get ended(): boolean {
     return this.#end !== undefined;

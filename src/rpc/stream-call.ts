@@ -99,11 +99,11 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
     return this.#answers.received > 0 || this.#upload?.bound === true;
   }
 
-  /** Totals are repeated, and the end of an upload: whatever of it was lost is made up for. */
+  /** Totals are repeated where the request did not carry them, and the end of an upload: whatever of it was lost is made up for. */
   protected override onHeartbeat(): void {
     const upload = this.#upload;
     if (upload?.halfClosed) this.halfClose(upload.sent + 1);
-    else if (upload !== undefined || this.#answers.received > 0) this.#sendCredit();
+    else if (upload !== undefined || this.#answers.grantedMore) this.#sendCredit();
   }
 
   protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
