@@ -11,6 +11,7 @@ export const waybill: CommandDef = defineCommand({
     down: () => import("./down.ts").then(({ down }) => down),
     clients: () => import("./clients.ts").then(({ clients }) => clients),
     worker: () => import("./worker.ts").then(({ worker }) => worker),
+    "dead-letters": () => import("./dead-letters.ts").then(({ deadLetters }) => deadLetters),
     doctor: () => import("./doctor.ts").then(({ doctor }) => doctor),
   },
 });

@@ -6,10 +6,19 @@
 export { defineDeployment, isDeploymentDefinition } from "./definition.ts";
 export { changeRunning, findRunning, runningDeployments, stopRunning } from "./control/running.ts";
 export { clientsOfRunning } from "./control/clients.ts";
+export { deadLettersOf, deadRequestOf } from "./dead-letters.ts";
 export { deploymentPrinter } from "./printer.ts";
 export { runDeployment } from "./run-deployment.ts";
 export { startDeployment } from "./start-deployment.ts";
 
+export type { DeadInput, DeadRequest } from "./dead-letters.ts";
+export type {
+  DeadLetter,
+  DeadLetterOptions,
+  DeadLetters,
+  ListDeadLettersOptions,
+  RetryDeadLetterOptions,
+} from "../rpc/queue/dead-letters.ts";
 export type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 export type {
   DeploymentDefinition,

@@ -6,6 +6,7 @@ import type { CallServer, Methods } from "./call-server.ts";
 import type { Delivery } from "./delivery.ts";
 import { fault } from "./error.ts";
 import type { CallerFrame } from "./frame.ts";
+import { Redeliveries } from "./redeliveries.ts";
 import type { DispatchMode } from "./route.ts";
 import { directDelivery } from "./serve.ts";
 import { Slots } from "./slots.ts";
@@ -54,6 +55,9 @@ export class OperatorServer {
   readonly #options: OperatorOptions;
   readonly #slots: Slots;
   readonly #held: Held[] = [];
+  readonly #redeliveries: Redeliveries;
+  /** Requests that were delivered before and have not begun here, by caller, call and hop. */
+  readonly #admitting = new Set<string>();
   #requests: BusSubscription[] = [];
   #later: BusSubscription[] = [];
   #pull: Pull | undefined;
@@ -68,6 +72,7 @@ export class OperatorServer {
     this.#options = options;
     this.#declaration = options.declaration;
     this.#slots = new Slots(options.maxInflight, () => this.#onFree());
+    this.#redeliveries = new Redeliveries(store, options.declaration.name, server.logger);
   }
 
   /** The operator's name. */
@@ -148,6 +153,7 @@ export class OperatorServer {
     this.#stopped = true;
     const requests = [...this.#requests.splice(0), ...(this.#unversioned === undefined ? [] : [this.#unversioned])];
     this.#unversioned = undefined;
+    this.#redeliveries.stop();
     await Promise.all([this.#pull?.stop(), ...requests.map((subscription) => subscription.drain())]);
   }
 
@@ -190,41 +196,62 @@ export class OperatorServer {
   #onQueued(request: StoredRequest): void {
     const frame = this.#server.read(request.message);
     if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) {
-      return void this.#giveUp(request, "BROKEN_FRAME");
+      return void this.#giveUp(request, "BROKEN_FRAME", 0);
     }
     // Delivered again while it runs here: its beats came too late, and it counts as no attempt.
     if (this.#server.find(frame)?.frame.base === frame.base) return;
-    const declaration = this.#declaration;
-    const limit = declaration.maxAttempts || 3;
-    if (frame.timeoutMs !== 0 && request.ageMs >= frame.timeoutMs) {
-      const text = `Cannot run the request: its deadline of ${frame.timeoutMs} ms passed in the queue`;
-      this.#server.reject(
-        frame,
-        fault(text, Code.DeadlineExceeded, { reason: "EXPIRED", operator: declaration.name }),
-        request.deliveries,
-      );
-      this.#options.watch?.refused(modeOf(frame), "deadline_exceeded");
-      if (frame.kind === "post") void this.#giveUp(request, "EXPIRED");
-      else request.acknowledge();
-    } else if (request.deliveries > limit) {
-      const text =
-        `Gave up the request to operator "${declaration.name}" after ${limit} attempts: its workers died or fell silent`;
-      const facts = { reason: "MAX_ATTEMPTS", operator: declaration.name, instance: this.#server.instance, attempt: limit };
-      void this.#giveUp(request, "MAX_ATTEMPTS").then((buried) => {
-        if (!buried) return;
-        this.#options.watch?.refused(modeOf(frame), "aborted");
-        this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
-      });
-    } else if (this.#slots.take()) this.#accept(frame, request);
-    else this.#hold(frame, request);
+    if (request.deliveries > 1 && this.#admitting.has(`${frame.caller}.${frame.call}.${frame.base}`)) return;
+    if (this.#expired(frame, request)) return;
+    if (!this.#slots.take()) this.#hold(frame, request);
+    else if (request.deliveries === 1) this.#accept(frame, request, 1);
+    else void this.#again(frame, request);
   }
 
-  #accept(frame: CallerFrame, request: StoredRequest): void {
+  /** Ends a request whose deadline has passed. */
+  #expired(frame: CallerFrame, request: StoredRequest): boolean {
+    if (frame.timeoutMs === 0 || request.ageMs < frame.timeoutMs) return false;
+    const text = `Cannot run the request: its deadline of ${frame.timeoutMs} ms passed in the queue`;
+    const error = fault(text, Code.DeadlineExceeded, { reason: "EXPIRED", operator: this.name });
+    this.#server.reject(frame, error, request.deliveries);
+    this.#options.watch?.refused(modeOf(frame), "deadline_exceeded");
+    if (frame.kind === "post") void this.#giveUp(request, "EXPIRED", request.deliveries - 1);
+    else request.acknowledge();
+    return true;
+  }
+
+  /** Executes a request that was delivered before, or gives it up. A slot was taken for it. */
+  async #again(frame: CallerFrame, request: StoredRequest): Promise<void> {
+    const limit = this.#declaration.maxAttempts || 3;
+    const beat = this.#startBeat(request);
+    const key = `${frame.caller}.${frame.call}.${frame.base}`;
+    this.#admitting.add(key);
+    const admission = await this.#redeliveries.admit(frame, request, limit);
+    this.#admitting.delete(key);
+    this.#server.beats.stop(beat);
+    if (admission === undefined) request.release();
+    else if (admission.attempt > limit) await this.#giveUpAfter(limit, frame, request);
+    else if (!this.#expired(frame, request)) return this.#accept(frame, request, admission.attempt, admission.ended);
+    else this.#forget(frame);
+    admission?.ended();
+    this.#slots.release();
+  }
+
+  async #giveUpAfter(limit: number, frame: CallerFrame, request: StoredRequest): Promise<void> {
+    const text = `Gave up the request to operator "${this.name}" after ${limit} attempts: its workers died or fell silent`;
+    const facts = { reason: "MAX_ATTEMPTS", operator: this.name, instance: this.#server.instance, attempt: limit };
+    const buried = await this.#giveUp(request, "MAX_ATTEMPTS", limit);
+    if (!buried) return;
+    this.#options.watch?.refused(modeOf(frame), "aborted");
+    this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
+    this.#forget(frame);
+  }
+
+  #accept(frame: CallerFrame, request: StoredRequest, attempt: number, ended?: () => void): void {
     const { ageMs } = request;
     const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs - ageMs;
     this.#options.watch?.taken(ageMs, request.deliveries);
     const delivery: Delivery = {
-      attempt: request.deliveries,
+      attempt,
       mode: modeOf(frame),
       deadlineAt,
       progressSubject: request.progressSubject,
@@ -232,13 +259,42 @@ export class OperatorServer {
       confirm: () => request.confirm(),
       settled: () => this.#slots.release(),
     };
-    this.#server.accept(frame, request.message, delivery, this.#options.methods);
+    const accepted = ended === undefined ? delivery : this.#counted(delivery, frame, ended);
+    this.#server.accept(frame, request.message, accepted, this.#options.methods);
+  }
+
+  /** The same delivery, whose attempts were counted. */
+  #counted(delivery: Delivery, frame: CallerFrame, ended: () => void): Delivery {
+    return {
+      ...delivery,
+      acknowledge: () => {
+        delivery.acknowledge();
+        this.#forget(frame);
+      },
+      confirm: async () => {
+        await delivery.confirm();
+        this.#forget(frame);
+      },
+      settled: () => {
+        delivery.settled();
+        ended();
+      },
+    };
+  }
+
+  #forget(frame: CallerFrame): void {
+    this.#store.forgetAttempts(this.name, frame).catch((error) => {
+      // They go with their time.
+      this.#server.logger.debug("Cannot forget attempts", { operator: this.name, error: String(error) });
+    });
+  }
+
+  #startBeat({ progressSubject }: StoredRequest): number {
+    return this.#server.beats.start({ answerSubject: undefined, header: "", progressSubject }, () => {});
   }
 
   #hold(frame: CallerFrame, request: StoredRequest): void {
-    const { progressSubject } = request;
-    const beat = this.#server.beats.start({ answerSubject: undefined, header: "", progressSubject }, () => {});
-    this.#held.push({ frame, request, beat });
+    this.#held.push({ frame, request, beat: this.#startBeat(request) });
   }
 
   #onFree(): void {
@@ -251,9 +307,9 @@ export class OperatorServer {
     this.#pull?.demand();
   }
 
-  async #giveUp(request: StoredRequest, reason: string): Promise<boolean> {
+  async #giveUp(request: StoredRequest, reason: string, attempts: number): Promise<boolean> {
     try {
-      await this.#store.bury(this.name, request, reason);
+      await this.#store.bury(this.name, request, reason, attempts);
     } catch (error) {
       // Not acknowledged: it is delivered again, and buried then.
       this.#server.logger.error("Cannot store a dead letter", { reason, error: String(error) });

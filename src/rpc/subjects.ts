@@ -70,6 +70,14 @@ export class Subjects {
   canceledOf(operator: string): string {
     return `${this.#root}.t.${escapeName(operator)}.>`;
   }
+  /** How often one hop of a call was executed; written by instances. */
+  attempts(operator: string, { caller, call, base }: { caller: string; call: string; base: number }): string {
+    return `${this.#root}.a.${escapeName(operator)}.${caller}.${call}.${base}`;
+  }
+  /** All {@linkcode attempts} subjects. */
+  everyAttempts(): string {
+    return `${this.#root}.a.>`;
+  }
   /** All {@linkcode canceled} subjects. */
   everyCanceled(): string {
     return `${this.#root}.t.>`;
@@ -92,8 +100,8 @@ export class Subjects {
   queueStream(operator: string): string {
     return `wb+${this.namespace}+q+${escapeName(operator)}`;
   }
-  /** The stream behind {@linkcode canceled}. */
-  cancelStream(): string {
+  /** The stream behind {@linkcode canceled} and {@linkcode attempts}. */
+  callStream(): string {
     return `wb+${this.namespace}+t`;
   }
   /** The stream of all dead letters of the namespace. */

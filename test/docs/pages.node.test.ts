@@ -124,7 +124,9 @@ describe("the pages", () => {
   });
 
   test("post to a queue, and act on errors", async () => {
-    expect(await linesOf(await programsOf("docs/queue.md"), "post.ts")).toEqual(["3 requests wait for a worker"]);
+    const queue = await programsOf("docs/queue.md");
+    expect(await linesOf(queue, "post.ts")).toEqual(["3 requests wait for a worker"]);
+    expect(await linesOf(queue, "dead-letters.ts")).toEqual([""]);
     expect(await linesOf(await programsOf("docs/errors.md"), "errors.ts")).toEqual(["NotFound NOT_DECLARED"]);
   });
 

@@ -48,8 +48,8 @@ export class Troubled {
     return await serving(this.startWorker(runtime, namespace, what));
   }
 
-  program(file: string, args: string[], runtime: RuntimeName = "node"): Program {
-    const program = startProgram(file, args, { runtime });
+  program(file: string, args: string[], runtime: RuntimeName = "node", env: Record<string, string> = {}): Program {
+    const program = startProgram(file, args, { runtime, env });
     this.#programs.push(program);
     return program;
   }

@@ -228,7 +228,7 @@ describe("a canceled request of an operator that nobody serves", () => {
       stop.abort();
       await canceled;
       await until("one is deleted", async () => await w.stored() === 1);
-      const cancels = async () => (await callApi<StreamInfo>(w.control, `STREAM.INFO.${w.subjects.cancelStream()}`)).state;
+      const cancels = async () => (await callApi<StreamInfo>(w.control, `STREAM.INFO.${w.subjects.callStream()}`)).state;
       await until("no cancel is left", async () => (await cancels()).messages === 0);
       await w.worker({});
       expect(await kept).toBe("kept");

@@ -1,4 +1,5 @@
 import type { RunningDeployment, WorkerStatus } from "../../deployment/mod.ts";
+import { table } from "../table.ts";
 
 /** A duration in its two largest units, such as `3 h 5 min`. */
 export function duration(ms: number): string {
@@ -8,11 +9,6 @@ export function duration(ms: number): string {
   if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   const hours = Math.floor(minutes / 60);
   return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
 }
 
 function rowOf(worker: WorkerStatus, now: number): string[] {

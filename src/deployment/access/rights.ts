@@ -83,14 +83,14 @@ export function workerRights({ namespace, user, operators }: RightsOf): MemberRi
   const names = new Subjects(namespace);
   const streams = operators?.map((name) => names.queueStream(name)) ?? [ALL];
   const dead = names.deadLetterStream();
-  const canceled = names.cancelStream();
+  const calls = names.callStream();
   const discovery = discoveryRights(namespace, "write").filter((subject) => !subject.startsWith("$KV."));
   return {
     publish: [
       `${root}.r.>`, // answers
       ...["q", "s", "i", "c", "x", "t", "n"].map((kind) => `${root}.${kind}.>`), // calls of its own, and tensors of others
       `${root}.evt.>`, // events of its instance
-      ...tokens.map((token) => `${root}.dl.${token}`), // dead letters
+      ...tokens.flatMap((token) => [`${root}.dl.${token}`, `${root}.a.${token}.>`]), // dead letters, attempts
       ...streams.flatMap((stream) => [
         `$JS.API.STREAM.CREATE.${stream}`,
         `$JS.API.STREAM.UPDATE.${stream}`,
@@ -103,7 +103,7 @@ export function workerRights({ namespace, user, operators }: RightsOf): MemberRi
       `$JS.API.STREAM.CREATE.${dead}`,
       `$JS.API.STREAM.UPDATE.${dead}`,
       `$JS.API.STREAM.INFO.${dead}`, // also the broker's time
-      ...["CREATE", "UPDATE", "PURGE", "MSG.GET", "MSG.DELETE"].map((what) => `$JS.API.STREAM.${what}.${canceled}`),
+      ...["CREATE", "UPDATE", "PURGE", "MSG.GET", "MSG.DELETE"].map((what) => `$JS.API.STREAM.${what}.${calls}`),
       ...discovery,
       ...tokens.map((token) => `$KV.wb_${namespace}.decl.${token}`), // what it declares
       `$KV.wb_${namespace}.inst.*`, // its own record

@@ -4,7 +4,7 @@ import { DEFAULT_ACK_WAIT_MS } from "../beats.ts";
 import { escapeName } from "../names.ts";
 import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
 import { callApi, ensureStream, nanos } from "./jetstream-api.ts";
-import { ensureCancels, ensureSharedStream } from "./stored-cancels.ts";
+import { ensureCalls, ensureSharedStream } from "./stored-cancels.ts";
 
 const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
 const MAX_DEAD_LETTERS = 100_000;
@@ -22,7 +22,7 @@ export function consumerName(version: string, priority: number): string {
 
 /**
  * Makes an operator's queue in the broker, or brings it up to date: a work-queue stream with one durable consumer per version
- * and priority, beside the dead letters and the canceled calls. Apart from the store that pulls from it, because clients that declare never pull.
+ * and priority, beside the dead letters and what is kept of calls. Apart from the store that pulls from it, because clients that declare never pull.
  *
  * @throws {ConnectError} `permission_denied` when the broker refuses
  */
@@ -32,7 +32,7 @@ export async function declareQueue(
   declaration: OperatorDeclaration,
 ): Promise<void> {
   await Promise.all([
-    ensureCancels(bus, subjects),
+    ensureCalls(bus, subjects),
     ensureSharedStream(bus, {
       name: subjects.deadLetterStream(),
       subjects: [`wb.${subjects.namespace}.dl.*`],

@@ -26,6 +26,7 @@ export const ApiErrorCode = {
   noStorage: 10039,
   consumerNotFound: 10014,
   messageNotFound: 10037,
+  messageDeleteFailed: 10057,
   streamNameInUse: 10058,
   wrongLastSequence: 10071,
 } as const;

@@ -11,6 +11,7 @@ import { consumerName, declareQueue, prioritiesOf } from "./declare-queue.ts";
 import { PriorityPuller } from "./priority-puller.ts";
 import { Puller } from "./puller.ts";
 import {
+  DEAD_ATTEMPTS_HEADER,
   DEAD_REASON_HEADER,
   DEAD_SUBJECT_HEADER,
   type Pull,
@@ -18,6 +19,7 @@ import {
   type RequestStore,
   type StoredRequest,
 } from "./request-store.ts";
+import { forgetAttempts, readAttempts, writeAttempt } from "./stored-attempts.ts";
 import { forgetCancel, sweepCancels } from "./stored-cancels.ts";
 import { isStored, removeStored } from "./stored-requests.ts";
 
@@ -104,6 +106,18 @@ export class JetStreamStore implements RequestStore {
     await forgetCancel(this.#bus, this.#subjects, operator, frame);
   }
 
+  attempts(operator: string, frame: CallerFrame): Promise<number> {
+    return readAttempts(this.#bus, this.#subjects, operator, frame);
+  }
+
+  countAttempt(operator: string, frame: CallerFrame, attempt: number): Promise<void> {
+    return writeAttempt(this.#bus, this.#subjects, operator, frame, attempt);
+  }
+
+  forgetAttempts(operator: string, frame: CallerFrame): Promise<void> {
+    return forgetAttempts(this.#bus, this.#subjects, operator, frame);
+  }
+
   async sweep(operator: string, unnumbered: (frame: CallerFrame) => void): Promise<void> {
     await sweepCancels(this.#bus, this.#subjects, operator, async (frame) => {
       if (frame.seq === 0) unnumbered(frame);
@@ -116,10 +130,11 @@ export class JetStreamStore implements RequestStore {
     return isStored(this.#bus, this.#subjects, { operator, seq, caller, call });
   }
 
-  async bury(operator: string, { message }: StoredRequest, reason: string): Promise<void> {
+  async bury(operator: string, { message }: StoredRequest, reason: string, attempts: number): Promise<void> {
     const headers: Record<string, string> = {
       [DEAD_REASON_HEADER]: reason,
       [DEAD_SUBJECT_HEADER]: message.subject,
+      [DEAD_ATTEMPTS_HEADER]: String(attempts),
       "Nats-Msg-Id": randomId(),
     };
     for (const name of [FRAME_HEADER, META_HEADER]) {

@@ -99,6 +99,18 @@ export class MemoryStore implements RequestStore {
     return Promise.resolve();
   }
 
+  attempts(): Promise<number> {
+    return Promise.resolve(1);
+  }
+
+  countAttempt(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  forgetAttempts(): Promise<void> {
+    return Promise.resolve();
+  }
+
   sweep(): Promise<void> {
     // It heard every cancel itself.
     return Promise.resolve();

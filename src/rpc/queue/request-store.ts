@@ -55,14 +55,22 @@ export interface RequestStore {
    * callers did not know their number: they may be stored, or on their way. To be called before the first pull.
    */
   sweep(operator: string, unnumbered: (frame: CallerFrame) => void): Promise<void>;
+  /** How often a request that was delivered before has begun to be executed: 1 where nobody knows better. */
+  attempts(operator: string, frame: CallerFrame): Promise<number>;
+  /** Remembers that it begins to be executed for the n-th time. */
+  countAttempt(operator: string, frame: CallerFrame, attempt: number): Promise<void>;
+  /** Forgets how often: it has been dealt with. */
+  forgetAttempts(operator: string, frame: CallerFrame): Promise<void>;
   /** Whether that caller's request is still stored. */
   has(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
-  /** Puts a request that is given up into the dead letters; the caller acknowledges it then. */
-  bury(operator: string, request: StoredRequest, reason: string): Promise<void>;
+  /** Puts a request that is given up after so many attempts into the dead letters; the caller acknowledges it then. */
+  bury(operator: string, request: StoredRequest, reason: string, attempts: number): Promise<void>;
   close(): Promise<void>;
 }
 
 /** Header that says why a dead letter was given up. */
 export const DEAD_REASON_HEADER = "wb-dead-reason";
+/** Header that says how often a dead letter was executed. */
+export const DEAD_ATTEMPTS_HEADER = "wb-dead-attempts";
 /** Header that says which subject a dead letter came from. */
 export const DEAD_SUBJECT_HEADER = "wb-dead-subject";

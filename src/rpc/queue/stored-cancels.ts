@@ -4,19 +4,12 @@ import { type CallerFrame, decodeCallerFrame, FRAME_HEADER } from "../frame.ts";
 import { unescapeName } from "../names.ts";
 import type { Subjects } from "../subjects.ts";
 import { ApiErrorCode, callApi, ensureStream, isApiError, nanos, type StreamConfig } from "./jetstream-api.ts";
-import { headerOf, type StoredMessage } from "./stored-message.ts";
+import { deleteStored, headerOf, storedMessages } from "./stored-message.ts";
 
 /** A request without a deadline is remembered as canceled for as long as a queue keeps it by default. */
 const MAX_AGE_MS = 24 * 3600 * 1000;
-const MAX_CANCELS = 100_000;
+const MAX_MESSAGES = 100_000;
 const SWEEP_MS = 10_000;
-
-/** A cancel that was stored because no instance may have heard it. */
-interface StoredCancel {
-  readonly seq: number;
-  readonly subject: string;
-  readonly frame: CallerFrame;
-}
 
 /** Makes a stream on disk that all operators of the namespace share, or in memory where the broker has no disk. */
 export async function ensureSharedStream(bus: Bus, config: Omit<StreamConfig, "storage" | "retention">): Promise<void> {
@@ -32,13 +25,13 @@ export async function ensureSharedStream(bus: Bus, config: Omit<StreamConfig, "s
   }
 }
 
-/** Makes the stream of canceled calls: each caller writes below its own id. */
-export function ensureCancels(bus: Bus, subjects: Subjects): Promise<void> {
+/** Makes the stream of what outlives instances: canceled calls, where each caller writes below its own id, and attempts. */
+export function ensureCalls(bus: Bus, subjects: Subjects): Promise<void> {
   return ensureSharedStream(bus, {
-    name: subjects.cancelStream(),
-    subjects: [subjects.everyCanceled()],
+    name: subjects.callStream(),
+    subjects: [subjects.everyCanceled(), subjects.everyAttempts()],
     max_age: nanos(MAX_AGE_MS),
-    max_msgs: MAX_CANCELS,
+    max_msgs: MAX_MESSAGES,
     max_msgs_per_subject: 1,
     allow_msg_ttl: true,
     discard: "old",
@@ -48,7 +41,7 @@ export function ensureCancels(bus: Bus, subjects: Subjects): Promise<void> {
 /** Forgets a cancel that has been dealt with. */
 export async function forgetCancel(bus: Bus, subjects: Subjects, operator: string, frame: CallerFrame): Promise<void> {
   const filter = subjects.canceled(operator, frame.caller, frame.call);
-  await callApi(bus, `STREAM.PURGE.${subjects.cancelStream()}`, { filter });
+  await callApi(bus, `STREAM.PURGE.${subjects.callStream()}`, { filter });
 }
 
 /**
@@ -64,37 +57,15 @@ export async function sweepCancels(
   handle: (frame: CallerFrame, operator: string) => Promise<boolean>,
 ): Promise<void> {
   const until = performance.now() + SWEEP_MS;
-  const stream = subjects.cancelStream();
-  const wanted = operator === undefined ? subjects.everyCanceled() : subjects.canceledOf(operator);
-  for (let seq = 1; performance.now() < until;) {
-    const found = await nextCancel(bus, stream, wanted, seq);
-    if (found === undefined) return;
-    seq = found.seq + 1;
-    const { kind, caller, call } = found.frame;
-    const name = unescapeName(found.subject.split(".")[3] as string);
-    // The broker holds callers to their own subjects; what a frame says beside that is anybody's word.
-    const own = kind === "cancel" && found.subject === subjects.canceled(name, caller, call);
-    if (own && !await handle(found.frame, name)) continue;
-    await callApi(bus, `STREAM.MSG.DELETE.${stream}`, { seq: found.seq, no_erase: true }).catch((error) => {
-      if (!isApiError(error, ApiErrorCode.messageNotFound)) throw error;
-    });
-  }
-}
-
-async function nextCancel(bus: Bus, stream: string, filter: string, seq: number): Promise<StoredCancel | undefined> {
-  try {
-    const query = { seq, next_by_subj: filter };
-    const { message } = await callApi<{ message: StoredMessage }>(bus, `STREAM.MSG.GET.${stream}`, query);
+  const stream = subjects.callStream();
+  const filter = operator === undefined ? subjects.everyCanceled() : subjects.canceledOf(operator);
+  for await (const message of storedMessages(bus, stream, filter)) {
     const frame = decodeCallerFrame(headerOf(message, FRAME_HEADER));
-    return { seq: message.seq, subject: message.subject, frame: typeof frame === "object" ? frame : BROKEN };
-  } catch (error) {
-    if (isApiError(error, ApiErrorCode.messageNotFound) || isApiError(error, ApiErrorCode.streamNotFound)) return undefined;
-    throw error;
+    const name = unescapeName(message.subject.split(".")[3] as string);
+    // The broker holds callers to their own subjects; what a frame says beside that is anybody's word.
+    const own = typeof frame === "object" && frame.kind === "cancel" &&
+      message.subject === subjects.canceled(name, frame.caller, frame.call);
+    if (!own || await handle(frame, name)) await deleteStored(bus, stream, message.seq);
+    if (performance.now() > until) return;
   }
 }
-
-/** Stands for what is no frame: no cancel, so that it is deleted. */
-const BROKEN: CallerFrame = {
-  ...{ kind: "probe", codec: "proto", caller: "", call: "", seq: 0, timeoutMs: 0, creditItems: 0, creditBytes: 0 },
-  ...{ base: 0, once: false, method: "" },
-};

@@ -1,0 +1,35 @@
+import { type CommandDef, defineCommand } from "citty";
+import { deadLettersOf } from "../../deployment/mod.ts";
+import { withClient } from "../connection.ts";
+import { telling } from "../failure.ts";
+import { chosenIds } from "./letter-ids.ts";
+
+const args = {
+  operator: { type: "string", description: "All of this operator's, instead of numbers" },
+  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
+  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
+  json: { type: "boolean", description: "Print JSON" },
+} as const;
+
+/** `waybill dead-letters drop ID…`: removes requests for good. */
+export const drop: CommandDef<typeof args> = defineCommand({
+  meta: { name: "drop", description: "Remove requests that were given up for good: ID… or --operator" },
+  args,
+  run: ({ args }) =>
+    telling(() =>
+      withClient(args, async (client) => {
+        const letters = deadLettersOf(client);
+        const ids = await chosenIds(letters, args._, args.operator);
+        for (const id of ids) await letters.drop(id);
+        const [first] = ids;
+        console.log(
+          args.json
+            ? JSON.stringify(ids)
+            : ids.length === 1
+            ? `Dropped dead letter ${first}`
+            : `Dropped ${ids.length} dead letters`,
+        );
+        return 0;
+      })
+    ),
+});
