@@ -84,7 +84,7 @@ describe("a worker that is frozen", () => {
   test("while it executes loses its request to another one, and changes nothing when it goes on", async () => {
     const [first, second] = [await world.recorded(), await world.recorded()];
     const client = await world.client();
-    const before = await world.footprint(client, [first, second]);
+    const before = await world.baseline(client, [first, second]);
     const entries = Array.from({ length: 24 }, () => world.ledger.call(client, "work", { parameters: { ms: 1_000 } }));
     for (const { id } of entries) await world.begun(id);
     freeze(first);
@@ -106,7 +106,7 @@ describe("a worker that is frozen", () => {
     const frozen = await world.recorded();
     const client = await world.client();
     await world.ledger.call(client, "work").done;
-    const before = await world.footprint(client, [frozen]);
+    const before = await world.baseline(client, [frozen]);
     freeze(frozen);
     const late = Array.from({ length: 10 }, (_, i) => world.ledger.call(client, "work", { id: `late-${i}`, timeoutMs: 1_500 }));
     await Promise.all(late.map(({ done }) => done));

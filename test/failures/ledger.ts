@@ -97,6 +97,7 @@ export class Ledger {
   /** What does not fit the rules, in words; none when all is well. */
   verify(executions: readonly Execution[], { excused = [], maxAttempts = 3 }: VerifyOptions = {}): string[] {
     const runs = Map.groupBy(executions, ({ id }) => id);
+    runs.delete("warm");
     const strangers = [...runs.keys()].filter((id) => !this.entries.some((entry) => entry.id === id));
     return [
       ...this.#faults,

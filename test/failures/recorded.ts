@@ -9,6 +9,7 @@ import { isRunning, type Program, until } from "../support/program.ts";
 import { type Execution, readJournal } from "./journal.ts";
 import { differences, type Footprint, footprint } from "./leftovers.ts";
 import { Ledger, type VerifyOptions } from "./ledger.ts";
+import { pause } from "../support/waiting.ts";
 import { serving, Troubled, type TroubledWorker } from "./troubled.ts";
 
 /** How to start a worker of test/fixtures/recorded-worker.ts. */
@@ -81,8 +82,21 @@ export class Recorded extends Troubled {
     await until(`"${id}" runs for the ${count}. time`, async () => await runs() >= count, timeoutMs);
   }
 
-  /** What is there now; the workers are those that shall still run when it is compared. */
-  footprint(client: Client, workers: readonly Program[]): Promise<Footprint> {
+  /** What is there before a fault, once each worker has served a request and nothing changes any more. */
+  async baseline(client: Client, workers: readonly TroubledWorker[]): Promise<Footprint> {
+    await Promise.all(workers.map(({ instance }) => client.operator("work", { instance }).infer({}, { id: "warm" })));
+    await client.bus.flush();
+    let last = await this.#footprint(client, workers);
+    await until("nothing changes", async () => {
+      const before = last;
+      await pause(100);
+      last = await this.#footprint(client, workers);
+      return differences(before, last).length === 0;
+    });
+    return last;
+  }
+
+  #footprint(client: Client, workers: readonly Program[]): Promise<Footprint> {
     return footprint(this.broker, client.bus, this.namespace, [process.pid, ...workers.map(({ pid }) => pid)]);
   }
 
@@ -93,7 +107,7 @@ export class Recorded extends Troubled {
     let left: string[] = [];
     const before = options.before;
     const compare = async () => {
-      const now = await this.footprint(client, workers);
+      const now = await this.#footprint(client, workers);
       left = before !== undefined
         ? differences(before, now)
         : Object.entries(now).filter(([what, count]) => count > 0 && /^(messages|unacknowledged)/.test(what)).map((
