@@ -29,7 +29,8 @@ export async function withClient<T>(
   const { env } = process;
   const { servers, namespace } = await placeOf(args.url ?? env.WAYBILL_URL, args.namespace ?? env.WAYBILL_NAMESPACE);
   const { WAYBILL_TOKEN: token, WAYBILL_USER: user, WAYBILL_PASSWORD: password } = env;
-  const client = await connect(servers, { namespace, token, user, password, name: "waybill-cli" });
+  const local = { role: "supervisor" } as const;
+  const client = await connect(servers, { namespace, token, user, password, local, name: "waybill-cli" });
   try {
     return await work(client);
   } finally {
