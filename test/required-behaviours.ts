@@ -39,7 +39,7 @@ export const requiredBehaviours: Behaviours = {
   WK2: "A deployment's workers each write one log, their own; asked for, the folder is made and cleared first",
   WK3: "Of ten workers, requests that name five are answered by these five and by no other",
   WK4: "A chain of four operators, one of which yields ten tokens, answers in order and then ends",
-  WK5: "The same chain answers ten results through KServe's bidirectional stream",
+  WK5: "The same chain answers ten requests through KServe's bidirectional stream",
   WK6: "10, 100 and 500 kB are echoed 100 times inline and by reference, and the latency of each is reported",
   WK7: "A worker that is told nothing connects to nats://127.0.0.1:4222 and logs at level info; it needs operators",
   WK8: "Any broker URL is taken as it was given",
@@ -107,9 +107,7 @@ export const requiredBehaviours: Behaviours = {
 };
 
 /** Behaviours whose test cannot be written yet, and why. */
-export const pendingBehaviours: Behaviours = {
-  WK5: "needs KServe's ModelStreamInfer, a bidirectional stream, which operators do not serve yet",
-};
+export const pendingBehaviours: Behaviours = {};
 
 /** Parts of behaviours that no test can cover here, and why. */
 export const excludedBehaviours: Behaviours = {

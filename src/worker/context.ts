@@ -1,4 +1,4 @@
-import type { HandlerContext } from "@connectrpc/connect";
+import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import type { Logger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
@@ -136,9 +136,15 @@ export class OperatorContext {
   /**
    * Hands this request on, as it came: the other operator answers the caller directly. Return what this resolves with.
    *
-   * @throws {ConnectError} `unavailable` when the other operator's queue is not to be reached; nothing was handed on then
+   * @throws {ConnectError} `unavailable` when the other operator's queue is not to be reached, `failed_precondition` when the caller
+   * streams its requests to this instance; nothing was handed on then
    */
   async delegate(name: string, options: DelegateOptions = {}): Promise<Delegation> {
+    if (this.#info.streamed) {
+      const text =
+        `Cannot delegate to operator "${name}": the request must stand alone, this one is a part of its caller's stream`;
+      throw new ConnectError(text, Code.FailedPrecondition);
+    }
     const header = this.#trace === undefined ? this.requestHeader : withTrace(this.requestHeader, this.#trace.headers);
     await delegateRequest(this.#client, this.#info, this.#request, header, name, this.remainingMs, options);
     return new Delegation(name);

@@ -29,6 +29,7 @@ import { Delegation, OperatorContext } from "./context.ts";
 import type { WorkerMetrics } from "./metrics.ts";
 import type { Operator, OperatorRequest } from "./operator.ts";
 import { noMetrics, type OperatorMetrics } from "./operator-metrics.ts";
+import { streamInfer } from "./stream-infer.ts";
 import { type Executing, traced } from "./traced.ts";
 
 const AUTO_INLINE_MAX_BYTES = 64 * 1024;
@@ -48,13 +49,15 @@ type Outputs = InferInputs;
 type Request = OperatorRequest<Record<string, AnyTensor>>;
 type Execute = (request: Request, context: OperatorContext) => unknown;
 
-/** Serves one operator as KServe's `ModelInfer` and Waybill's `InferStream`. */
+/** Serves one operator as KServe's `ModelInfer` and `ModelStreamInfer`, and Waybill's `InferStream`. */
 export function operatorMethods(host: ExecutionHost, operator: Operator): Methods {
   const execution = new Execution(host, operator);
   const serving = host.tracing === undefined ? execution : traced(host.tracing, operator, execution);
   return methodsOf(
     createServiceImplSpec<typeof GRPCInferenceService>(GRPCInferenceService, {
       modelInfer: (request: ModelInferRequest, context: HandlerContext) => serving.infer(request, context),
+      modelStreamInfer: (requests: AsyncIterable<ModelInferRequest>, context: HandlerContext) =>
+        streamInfer(serving, requests, context),
     }),
     createServiceImplSpec<typeof OperatorService>(OperatorService, {
       inferStream: (request: ModelInferRequest, context: HandlerContext) => serving.stream(request, context),

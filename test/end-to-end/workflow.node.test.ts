@@ -1,8 +1,13 @@
 // Operators in processes of their own that feed each other: what the test itself runs on makes no difference.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { createClient } from "@connectrpc/connect";
+import { GRPCInferenceService } from "../../gen/inference/grpc_service_pb.ts";
 import { type Client, Code, isRemoteTensor, Tensor } from "../../mod.ts";
+import { operatorRoute } from "../../src/rpc/route.ts";
+import { BusTransport } from "../../src/rpc/transport.ts";
+import { decodeOutputs, encodeInferRequest, encodeParameters, inferCodecs } from "../../src/tensor/mod.ts";
 import { Troubled } from "../failures/troubled.ts";
-import { failure } from "../support/waiting.ts";
+import { collect, failure, gate } from "../support/waiting.ts";
 
 let world: Troubled;
 beforeAll(async () => {
@@ -56,6 +61,56 @@ describe("operators that feed each other", () => {
       texts.push(((await text!.fetch()) as Tensor<"BYTES">).strings()[0]!);
     }
     expect(texts).toEqual([..."ABCDEFGHIJK"]);
+  });
+});
+
+describe("KServe's bidirectional stream", () => {
+  const streamOf = (client: Client, operator: string, mode?: "direct") => {
+    const { caller } = client;
+    const route = operatorRoute(caller.subjects, operator, { mode });
+    return createClient(GRPCInferenceService, new BusTransport({ caller, route, codecs: inferCodecs }));
+  };
+  const prompt = (id: number, name = "postprocess") =>
+    encodeInferRequest({
+      modelName: name,
+      id: `${id}`,
+      parameters: encodeParameters({ tokens: 3 }),
+      inputs: [["prompt", Tensor.from("BYTES", ["Ask"])]],
+    });
+
+  test("[WK5] answers each of ten requests by all that the chain makes of it, before the next is sent", async () => {
+    const client = await serving("preprocess", "context", "generate", "postprocess");
+    for (const mode of [undefined, "direct"] as const) {
+      let answered = gate();
+      const requests = async function* () {
+        for (let id = 0; id < 10; id++) {
+          yield prompt(id);
+          await answered.promise;
+          answered = gate();
+        }
+      };
+      const texts: string[][] = Array.from({ length: 10 }, () => []);
+      for await (const { errorMessage, inferResponse } of streamOf(client, "postprocess", mode).modelStreamInfer(requests())) {
+        expect(errorMessage).toBe("");
+        const of = texts[Number(inferResponse!.id)]!;
+        of.push((decodeOutputs(inferResponse!).text as Tensor<"BYTES">).strings()[0]!);
+        if (of.length === 4) answered.open();
+      }
+      expect(texts).toEqual(Array.from({ length: 10 }, () => ["A", "B", "C", "D"]));
+    }
+  });
+
+  test("answers a request that fails by its error, and goes on with the next", async () => {
+    const client = await serving("preprocess");
+    const requests = async function* () {
+      yield prompt(1, "preprocess");
+      yield encodeInferRequest({ modelName: "preprocess", id: "2", inputs: [] });
+      yield prompt(3, "preprocess");
+    };
+    const answers = await collect(streamOf(client, "preprocess").modelStreamInfer(requests()));
+    expect(answers.map(({ inferResponse }) => inferResponse?.id)).toEqual(["1", "2", "3"]);
+    expect(answers[1]?.errorMessage).toContain('operator "preprocess"');
+    expect(answers[2]?.errorMessage).toBe("");
   });
 });
 
