@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type DeploymentDefinition, type DeploymentOverrides, runningDeployments } from "../deployment/mod.ts";
+import { supervisorLog } from "../deployment/logs.ts";
 import { planDeployment } from "../deployment/plan.ts";
 import { ownRuntime, runtimeCommand } from "../deployment/runtimes.ts";
 
@@ -23,8 +23,10 @@ export async function detach(definition: DeploymentDefinition, overrides: Deploy
   // What is wrong with the file is told here and not in a log.
   const { logDir } = await planDeployment(definition, overrides);
   mkdirSync(logDir, { recursive: true });
-  const logFile = join(logDir, "supervisor.log");
-  const log = openSync(logFile, "w", 0o600);
+  const logFile = supervisorLog(logDir);
+  closeSync(openSync(logFile, "w", 0o600));
+  // Appended to, so that it can be rotated.
+  const log = openSync(logFile, "a", 0o600);
   const [program = "", ...args] = await sameCommand();
   const child = spawn(program, args, { stdio: ["ignore", log, log], detached: true });
   closeSync(log);

@@ -1,14 +1,8 @@
 import { type CommandDef, defineCommand } from "citty";
-import {
-  type DeploymentOverrides,
-  deploymentPrinter,
-  isDeploymentDefinition,
-  type LogLevel,
-  runDeployment,
-} from "../deployment/mod.ts";
+import { type DeploymentOverrides, deploymentPrinter, type LogLevel, runDeployment } from "../deployment/mod.ts";
 import { detach } from "./detach.ts";
 import { telling } from "./failure.ts";
-import { loadDefault } from "./load-default.ts";
+import { loadDeployment } from "./load-deployment.ts";
 import { logLevel, port } from "./flags.ts";
 
 const args = {
@@ -29,8 +23,7 @@ export const up: CommandDef<typeof args> = defineCommand({
   args,
   run: ({ args }) =>
     telling(async () => {
-      const kind = { what: "deployment", maker: "defineDeployment", is: isDeploymentDefinition };
-      const { path, value: definition } = await loadDefault(args.file, kind);
+      const { path, value: definition } = await loadDeployment(args.file);
       const level: LogLevel | undefined = logLevel("--log-level", args["log-level"]);
       const overrides: DeploymentOverrides = {
         file: path,

@@ -54,6 +54,8 @@ const deploymentRules: Rules<DeploymentOptions> = {
   runtime,
   logDir: text,
   clearLogs: flag,
+  logMaxBytes: rule("an integer from 4096, or Infinity", (value) => value === Infinity || integer(4096).holds(value)),
+  logKeep: rule("an integer from 0 to 100", (value) => isInteger(value, 0, 100)),
   logLevel: oneOf("error", "warn", "info", "debug"),
   startingMetricsPort: port,
   metricsPort: rule("a port from 0 to 65535, or false", (value) => value === false || port.holds(value)),

@@ -71,7 +71,9 @@ export class Child {
     if (file === undefined) return [];
     try {
       const { size } = await file.stat();
-      const from = Math.max(this.#logStart, size - tailBytes);
+      // Smaller than at the start: it was rotated since.
+      const start = size < this.#logStart ? 0 : this.#logStart;
+      const from = Math.max(start, size - tailBytes);
       const { buffer, bytesRead } = await file.read({ buffer: new Uint8Array(Math.max(0, size - from)), position: from });
       const text = new TextDecoder().decode(buffer.subarray(0, bytesRead)).trimEnd();
       return text === "" ? [] : text.split("\n").slice(-lines);

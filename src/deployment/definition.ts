@@ -61,6 +61,10 @@ export interface DeploymentOptions {
   logDir?: string;
   /** Whether the logs of earlier runs are deleted first, and nothing else in the folder. Default `false`: they are continued. */
   clearLogs?: boolean;
+  /** Size past which a log is moved to `<name>.log.1` and begun anew; `Infinity` for none. Default 16 MiB. */
+  logMaxBytes?: number;
+  /** How many such older files are kept of each log. Default 3. */
+  logKeep?: number;
   /** How much workers log. Default `"info"`. */
   logLevel?: LogLevel;
   /** Port of the first worker's `/metrics`; each further worker gets the next one. 0 turns metrics off. Default 50,000. */

@@ -8,8 +8,8 @@ import { fingerprintOf } from "./fingerprint.ts";
 import type { DeploymentPlan } from "./plan.ts";
 import { type SupervisedWorker, toldFields } from "./supervised-worker.ts";
 
-/** What cannot be changed while a deployment runs: all that its broker, its name and its places depend on. */
-const fixedFields = ["name", "namespace", "broker", "servers", "token", "clients", "logDir", "startingMetricsPort"] as const;
+/** What can be changed while a deployment runs; the broker, names, places and ports cannot. */
+const changeable: readonly string[] = ["workers", "runtime", "restart", "startTimeoutMs", "clearLogs", ...toldFields];
 
 const componentFields = ["file", "runtime", "args", "env", "operators"] as const;
 
@@ -21,7 +21,9 @@ const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
  * @throws {ConnectError} `failed_precondition` naming the fields
  */
 export function checkFixed(where: string, running: DeploymentOptions, wanted: DeploymentOptions): void {
-  const changed = fixedFields.filter((field) => !same(running[field], wanted[field]));
+  const [before, after]: Readonly<Record<string, unknown>>[] = [{ ...running }, { ...wanted }];
+  const fields = new Set([...Object.keys(running), ...Object.keys(wanted)]);
+  const changed = [...fields].filter((field) => !changeable.includes(field) && !same(before?.[field], after?.[field]));
   if (changed.length === 0) return;
   const text = `${changed.join(", ")} must be as ${changed.length === 1 ? "it was" : "they were"} when it was started`;
   throw fault(`Cannot apply ${where}: ${text}; stop the deployment and start it again to change that`, Code.FailedPrecondition);

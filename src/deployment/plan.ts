@@ -13,6 +13,7 @@ import {
 } from "./component-plan.ts";
 import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentDefinition, DeploymentOptions, LogLevel, RestartPolicy, WorkerRuntime } from "./definition.ts";
+import type { LogBounds } from "./log-rotation.ts";
 import type { MetricsPlace } from "./metrics/serve-metrics.ts";
 
 /** What goes before what a deployment's file says. */
@@ -68,6 +69,7 @@ export interface DeploymentPlan {
   readonly startingMetricsPort: number | undefined;
   readonly logDir: string;
   readonly clearLogs: boolean;
+  readonly logBounds: LogBounds;
   readonly logLevel: LogLevel;
   /** Where its own metrics are; `undefined` where they are off. */
   readonly metrics: MetricsPlace | undefined;
@@ -125,6 +127,7 @@ export async function planDeployment(
     startingMetricsPort: startingMetricsPort || undefined,
     logDir,
     clearLogs: options.clearLogs ?? false,
+    logBounds: { maxBytes: options.logMaxBytes ?? 16 * 2 ** 20, kept: options.logKeep ?? 3 },
     logLevel: options.logLevel ?? "info",
     metrics: metricsPlace(options),
     restart: {

@@ -19,7 +19,8 @@ import type { DeploymentDefinition, DeploymentWorker } from "./definition.ts";
 import type { ApplyOptions, Deployment, StartDeploymentOptions, StopDeploymentOptions } from "./deployment.ts";
 import type { DeploymentEvent } from "./events.ts";
 import { Fleet } from "./fleet.ts";
-import { prepareLogs } from "./logs.ts";
+import { LogRotation } from "./log-rotation.ts";
+import { prepareLogs, supervisorLog } from "./logs.ts";
 import { type ServedMetrics, serveMetrics } from "./metrics/serve-metrics.ts";
 import type { DeploymentPlan } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
@@ -48,6 +49,7 @@ export class Supervisor implements Deployment {
   #janitor: CancelJanitor | undefined;
   #announcements: Announcements | undefined;
   #fleet: Fleet | undefined;
+  #logs: LogRotation | undefined;
   #startingWork: Promise<void> | undefined;
   #stopping: Promise<number> | undefined;
   readonly #changes = new ChangeQueue();
@@ -126,6 +128,7 @@ export class Supervisor implements Deployment {
     for (const file of this.#control.files) this.#guard.remove(file);
     await checkPorts(plan);
     await prepareLogs(plan);
+    this.#logs = new LogRotation(() => this.#logFiles(), plan.logBounds);
     this.#emit({ type: "starting", deployment: this.status() });
     const emit = (event: DeploymentEvent) => this.#emit(event);
     if (plan.broker !== undefined) {
@@ -165,6 +168,12 @@ export class Supervisor implements Deployment {
     throw fault(`Cannot tell the URLs of the client "${name}": the deployment's clients are ${known}`, Code.NotFound);
   }
 
+  #logFiles(): string[] {
+    const { logDir, broker } = this.#plan;
+    const workers = this.#fleet?.workers.map(({ plan }) => plan.logFile) ?? [];
+    return [...workers, ...broker === undefined ? [] : [broker.logFile], supervisorLog(logDir)];
+  }
+
   #emit(event: DeploymentEvent): void {
     this.#options.onEvent?.(event);
     this.#announcements?.announce(event);
@@ -197,7 +206,7 @@ export class Supervisor implements Deployment {
       const result = await changeFleet(fleet, change, bounds);
       this.#emit({ type: "changed", change, result });
       return result;
-    }, { drainMs: fleet.plan.drainMs, ...options });
+    }, { ...options, drainMs: Math.min(options.drainMs ?? Infinity, fleet.plan.drainMs) });
   }
 
   async scale(component: string, count: number, options: ChangeOptions = {}): Promise<ComponentStatus> {
@@ -249,6 +258,7 @@ export class Supervisor implements Deployment {
     await this.#metrics?.close().catch(() => {});
     await this.#client?.close().catch(() => {});
     await this.#broker?.stop({ atOnce: drainMs <= 0 });
+    await this.#logs?.close();
     const exitCode = Math.max(0, ...codes);
     this.#state = "stopped";
     this.#ended.resolve(exitCode);

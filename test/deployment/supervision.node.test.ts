@@ -60,6 +60,12 @@ describe("a deployment", () => {
       const exits = exitsOf(events);
       expect(bad()?.state).toBe("failed");
       expect(exits.map(({ worker, inARow }) => [worker.name, inARow])).toEqual([1, 2, 3, 4].map((n) => ["bad.0", n]));
+      expect(exits.map(({ worker }) => worker.state)).toEqual(["restarting", "crash-looping", "crash-looping", "failed"]);
+      expect(exits[1]?.worker.reason).toMatch(/^ended with signal SIGKILL, 2 times in a row, and starts again in 0\.\d s$/);
+      expect(deployment.components.map(({ name, health, ready }) => [name, health, ready])).toEqual([
+        ["good", "ready", 1],
+        ["bad", "failed", 0],
+      ]);
       const waits = exits.map(({ restartInMs }) => restartInMs);
       for (const [index, full] of [100, 200, 400].entries()) {
         expect(waits[index]).toBeGreaterThanOrEqual(full * 0.75);

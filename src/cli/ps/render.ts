@@ -27,7 +27,8 @@ function section({ name, pid, file, startedAtMs, status }: RunningDeployment, no
   const own = broker === undefined ? "" : ` (nats-server ${broker.state}, pid ${broker.pid ?? "-"})`;
   const rows = table([head, ...workers.map((worker) => rowOf(worker, now))]);
   const metrics = status.metricsUrl === undefined ? [] : [`  metrics of all: ${status.metricsUrl}`];
-  return [title, `  ${urls.join(" and ")}${own}`, ...metrics, ...rows.map((row) => `  ${row}`)].join("\n");
+  const reasons = workers.filter(({ reason }) => reason !== undefined).map(({ name, reason }) => `${name} ${reason}`);
+  return [title, `  ${urls.join(" and ")}${own}`, ...metrics, ...[...rows, ...reasons].map((line) => `  ${line}`)].join("\n");
 }
 
 /** Deployments and their workers as tables. */

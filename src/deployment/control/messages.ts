@@ -51,7 +51,8 @@ export function firstLine(socket: Socket): Promise<string | undefined> {
     lines.once("close", () => resolve(undefined));
     // The close that follows says it.
     lines.on("error", () => {});
-    socket.on("error", () => lines.close());
+    socket.on("error", () => {});
+    socket.once("close", () => lines.close());
   });
 }
 
@@ -62,6 +63,8 @@ export function eachLine(socket: Socket, take: (line: string) => void): Promise<
     lines.on("line", take);
     lines.once("close", resolve);
     lines.on("error", () => {});
-    socket.on("error", () => lines.close());
+    // One that is destroyed has no end, which is all that lines listen to.
+    socket.on("error", () => {});
+    socket.once("close", () => lines.close());
   });
 }
