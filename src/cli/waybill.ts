@@ -8,6 +8,7 @@ export const waybill: CommandDef = defineCommand({
     init: () => import("./init.ts").then(({ init }) => init),
     up: () => import("./up.ts").then(({ up }) => up),
     ps: () => import("./ps.ts").then(({ ps }) => ps),
+    top: () => import("./top.ts").then(({ top }) => top),
     status: () => import("./status.ts").then(({ status }) => status),
     logs: () => import("./logs.ts").then(({ logs }) => logs),
     scale: () => import("./scale.ts").then(({ scale }) => scale),

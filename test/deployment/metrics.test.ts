@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "bun:test";
 import { connect } from "../../mod.ts";
 import { until } from "../support/program.ts";
-import { type MetricShape, samplesOf, shapesOf, total } from "../telemetry/page.ts";
+import { parsePage } from "../../src/telemetry/metrics/parse-page.ts";
+import { type MetricShape, shapesOf, total } from "../telemetry/page.ts";
 import { fixture, freePorts, ownPid, withDeployment } from "./support.ts";
 
 /** The metrics that a section of the page lists. */
@@ -79,7 +80,7 @@ describe("the metrics of a deployment", () => {
       await withDeployment({ startingMetricsPort: first + 1, workers: [] }, async ({ deployment }) => {
         const { metricsUrl = "" } = deployment.status();
         expect(new URL(metricsUrl).port).not.toBe(String(first));
-        expect(samplesOf(await (await fetch(metricsUrl)).text()).length).toBeGreaterThan(10);
+        expect(parsePage(await (await fetch(metricsUrl)).text()).length).toBeGreaterThan(10);
       });
     });
   }, 60_000);

@@ -1,3 +1,4 @@
+import { table } from "../table.ts";
 import type { RunningDeployment, WorkerStatus } from "../../deployment/mod.ts";
 import { table } from "../table.ts";
 
