@@ -1,6 +1,5 @@
 import { table } from "../table.ts";
 import type { RunningDeployment, WorkerStatus } from "../../deployment/mod.ts";
-import { table } from "../table.ts";
 
 /** A duration in its two largest units, such as `3 h 5 min`. */
 export function duration(ms: number): string {

@@ -5,6 +5,8 @@ const leave = "\x1b[?25h\x1b[?1049l";
 const home = "\x1b[H";
 const toLineEnd = "\x1b[K";
 const toScreenEnd = "\x1b[J";
+/** `q`, `Q`, Ctrl-C and Ctrl-D as bytes: a terminal in raw mode makes no signals of them. */
+const quitKeys = [0x71, 0x51, 0x03, 0x04];
 
 /** Shows lines until it is left: the whole terminal where there is one, else one after the other. */
 export interface Screen {
@@ -31,7 +33,7 @@ export function openScreen(plain: boolean): Screen {
   stdout.on("error", leaving);
   const isTerminal = stdout.isTTY && !plain;
   const onKey = (key: Uint8Array) => {
-    if (/[qQ\x03\x04]/.test(key.toString())) leaving();
+    if (quitKeys.some((quit) => key.includes(quit))) leaving();
   };
   const takesKeys = isTerminal && stdin.isTTY;
   if (takesKeys) {
