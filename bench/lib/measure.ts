@@ -20,6 +20,8 @@ export interface Measured {
   readonly perSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;
+  /** With those of the warm-up. */
+  readonly requests: number;
   /** When the warm-up was over, on the clock of `wallMs`. */
   readonly startedAtMs: number;
   /** When requests were sent, where a journal was asked for. */
@@ -28,14 +30,20 @@ export interface Measured {
 
 /** Keeps `inflight` calls open until the load is done. */
 export async function measure({ inflight, seconds = 2, calls }: Load, call: () => Promise<unknown>): Promise<Measured> {
-  await drive(inflight, calls === undefined ? untilTime(seconds / 10) : untilCount(100), call);
+  const warmUp = await drive(inflight, calls === undefined ? untilTime(seconds / 10) : untilCount(100), call);
   const startedAtMs = wallMs();
   const started = performance.now();
   const latencies = await drive(inflight, calls === undefined ? untilTime(seconds) : untilCount(calls), call);
   const elapsed = (performance.now() - started) / 1000;
   latencies.sort((a, b) => a - b);
   const at = (part: number) => 1000 * (latencies[Math.floor(part * (latencies.length - 1))] ?? NaN);
-  return { perSecond: latencies.length / elapsed, p50Us: at(0.5), p99Us: at(0.99), startedAtMs };
+  return {
+    perSecond: latencies.length / elapsed,
+    p50Us: at(0.5),
+    p99Us: at(0.99),
+    requests: warmUp.length + latencies.length,
+    startedAtMs,
+  };
 }
 
 function untilTime(seconds: number): (now: number) => boolean {

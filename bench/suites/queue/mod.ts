@@ -1,6 +1,7 @@
 import { type Findings, type RunOptions, runSections } from "../../lib/suite.ts";
 import { idleSlots } from "./idle-slots.ts";
 import { inFlight } from "./in-flight.ts";
+import { observation } from "./observation.ts";
 import { payload } from "./payload.ts";
 import { redelivery } from "./redelivery.ts";
 import { scaleUp } from "./scale-up.ts";
@@ -15,5 +16,6 @@ export function queue(options: RunOptions): Promise<Findings> {
     { name: "idle-slots", run: idleSlots },
     { name: "redelivery", run: redelivery },
     { name: "scale-up", run: scaleUp },
+    { name: "observation", run: observation },
   ], options);
 }

@@ -1,7 +1,11 @@
 import { type Findings, type RunOptions, runSections } from "../../lib/suite.ts";
+import { manyOperators } from "./many-operators.ts";
 import { manyStreams } from "./many-streams.ts";
 
 /** Streams, operators and clients in large numbers. */
 export function streams(options: RunOptions): Promise<Findings> {
-  return runSections([{ name: "many-streams", run: manyStreams }], options);
+  return runSections([
+    { name: "many-streams", run: manyStreams },
+    { name: "many-operators", run: manyOperators },
+  ], options);
 }
