@@ -2,6 +2,7 @@ import type { OperatorDeclaration, ServedOperator } from "../../gen/waybill/v1/d
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { Route, RouteLookup } from "../rpc/route.ts";
+import { Listing } from "./listing.ts";
 import { type DType, isDType, type TensorSpecs } from "../tensor/mod.ts";
 
 const FRESH_MS = 30_000;
@@ -21,12 +22,14 @@ export interface OperatorFacts {
 export class Catalog {
   readonly #discovery: Discovery;
   readonly #logger: Logger;
+  readonly #listing: Listing;
   readonly #facts = new Map<string, { at: number; facts: OperatorFacts | undefined }>();
   readonly #lookups = new Map<string, Promise<OperatorFacts | undefined>>();
 
   constructor(discovery: Discovery, logger: Logger = silentLogger) {
     this.#discovery = discovery;
     this.#logger = logger;
+    this.#listing = new Listing(discovery);
   }
 
   /** What is known now. A promise only the first time; later the old answer serves while a new one is fetched. */
@@ -53,11 +56,9 @@ export class Catalog {
 
   async #ask(operator: string, version: string | undefined): Promise<OperatorFacts | undefined> {
     try {
-      const instances = await this.#discovery.instances({ operator, version }, { timeoutMs: LOOKUP_TIMEOUT_MS });
+      const instances = await this.#listing.of(operator);
       const wanted = version ?? (await this.#discovery.declaration(operator, { timeoutMs: LOOKUP_TIMEOUT_MS }))?.defaultVersion;
-      const served = instances.flatMap((instance) => instance.operators).find((candidate) =>
-        candidate.name === operator && (wanted === undefined || candidate.version === wanted)
-      );
+      const served = instances.find((candidate) => wanted === undefined || candidate.version === wanted);
       return served === undefined ? undefined : factsOf(served);
     } catch (error) {
       this.#logger.debug("Calls an operator without knowing its schema", { operator, reason: String(error) });
