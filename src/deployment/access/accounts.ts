@@ -12,8 +12,9 @@ const DEPLOYMENT = "WAYBILL";
  * Named `$JS.API.STREAM.DELETE.…`, it deletes a queue. In an account without storage such a subject leads nowhere.
  */
 export function brokerAccounts(namespace: string, logins: DeploymentLogins): BrokerAccount[] {
-  const clients = logins.clients.map((grant) => ({ grant, account: grant.login.user, rights: rightsOf(namespace, grant) }));
   const { supervisor, workers } = logins;
+  const readers = workers.map(({ login }) => login.user);
+  const clients = logins.clients.map((grant) => ({ grant, account: grant.login.user, rights: rightsOf(namespace, grant, readers) }));
   const deployment: BrokerAccount = {
     name: DEPLOYMENT,
     stores: true,
@@ -32,8 +33,8 @@ export function brokerAccounts(namespace: string, logins: DeploymentLogins): Bro
   return [deployment, ...clients.map(({ grant, account, rights }) => clientAccount(account, grant, rights))];
 }
 
-function rightsOf(namespace: string, { login, operators, events }: ClientGrant): ClientRights {
-  return clientRights({ namespace, user: login.user, operators, events });
+function rightsOf(namespace: string, { login, operators, events }: ClientGrant, readers: readonly string[]): ClientRights {
+  return clientRights({ namespace, user: login.user, operators, events, readers });
 }
 
 function clientAccount(name: string, { login }: ClientGrant, { sends, asks, hears }: ClientRights): BrokerAccount {

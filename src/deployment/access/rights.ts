@@ -23,6 +23,8 @@ export interface RightsOf {
 export interface ClientRightsOf extends RightsOf {
   /** Whether it may publish events of its own, and hear all. */
   readonly events: boolean;
+  /** The workers' users, who may read its own tensors. */
+  readonly readers: readonly string[];
 }
 
 /** A client's rights, by how its messages cross from its own account into the deployment's. */
@@ -39,13 +41,15 @@ export interface ClientRights {
 export interface MemberRights {
   readonly publish: readonly string[];
   readonly subscribe: readonly string[];
+  /** What of that is not delivered: nats-server takes `a.*` for permission to subscribe to `a.>` as well. */
+  readonly denySubscribe?: readonly string[];
 }
 
 const ALL = "*";
 const tokensOf = (operators: readonly string[] | undefined) => operators?.map(escapeName) ?? [ALL];
 
 /** A client calls the operators that it is granted, reads discovery, and listens below its own name. It has no right on storage. */
-export function clientRights({ namespace, user, operators, events }: ClientRightsOf): ClientRights {
+export function clientRights({ namespace, user, operators, events, readers }: ClientRightsOf): ClientRights {
   const root = `wb.${namespace}`;
   const tokens = tokensOf(operators);
   const one = (subject: string) => ({ subject, answers: "one" as const });
@@ -60,6 +64,9 @@ export function clientRights({ namespace, user, operators, events }: ClientRight
         `${root}.x.${token}`, // cancels and probes of what any instance may have
       ]),
       `${root}.n.*`, // tensors over the bus; a capability says which
+      // Answers to workers that read its own tensors: by random ids that only they have told it. What else workers hear below their
+      // names, deliveries and signs of lost callers, is a token deeper.
+      ...readers.map((reader) => `${root}.r.${reader}.*.*`),
     ],
     asks: [
       ...tokens.map((token) => one(`${root}.q.${token}.*.*`)), // queued requests: the broker says that it has them
@@ -121,6 +128,7 @@ export function workerRights({ namespace, user, operators }: RightsOf): MemberRi
       `${root}.r.${user}.>`, // deliveries, and answers to calls of its own
       `${inboxPrefixOf(user)}.>`,
     ],
+    denySubscribe: [`${root}.n.*.>`], // clients' tensors
   };
 }
 
