@@ -147,7 +147,11 @@ export class CallServer {
 
   /** Refuses a request that was not started, and leaves it to the caller what to do about it. */
   reject(frame: CallerFrame, error: ConnectError, attempt = 1): void {
-    if (frame.kind === "post") return;
+    if (frame.kind !== "post") this.refuse(frame, error, attempt);
+  }
+
+  /** Refuses a direct request: who fires and forgets waits until it is taken, too. */
+  refuse(frame: CallerFrame, error: ConnectError, attempt = 1): void {
     const header = encodeAnswerFrame("error", frame.codec, this.instance, frame.base + attempt, 0);
     this.publishAnswer(frame, header, encodeError(error));
   }

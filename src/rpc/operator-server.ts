@@ -189,7 +189,7 @@ export class OperatorServer {
       const text = `Cannot call operator "${name}" directly: all ${this.#slots.max} slots of the instance are taken`;
       const facts = { reason: "BUSY", operator: name, instance: this.#server.instance, attempt: 1, retryDelayMs: 50 };
       this.#options.watch?.refused("direct", "resource_exhausted");
-      this.#server.reject(frame, fault(text, Code.ResourceExhausted, facts));
+      this.#server.refuse(frame, fault(text, Code.ResourceExhausted, facts));
     }
   }
 

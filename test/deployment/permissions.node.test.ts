@@ -1,10 +1,10 @@
 // The broker enforces permissions, whatever the runtime of who asks: Node runs it.
-import { readdir, readFile, stat } from "node:fs/promises";
+import { chmod, cp, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { Code, connect } from "../../mod.ts";
 import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
-import { until } from "../support/program.ts";
+import { startProgram, until } from "../support/program.ts";
 import { RawNats } from "../support/raw-nats.ts";
 import { type GuardedWorld, withGuarded } from "./guarded.ts";
 import {
@@ -28,6 +28,35 @@ async function streamsOf(world: GuardedWorld): Promise<string[]> {
   const { streams } = await callApi<{ streams: string[] }>(tool.bus, "STREAM.NAMES");
   return streams.sort();
 }
+
+describe("waybill clients", () => {
+  test("lists who may call a deployment without a secret, and prints the URLs of the one that is named", async () => {
+    await withGuarded(async ({ deployment, folder, logins }) => {
+      // Where programs look; the test's deployment is listed elsewhere.
+      await cp(join(folder, "state/t.logins"), join(folder, "waybill/t.logins"));
+      await chmod(join(folder, "waybill"), 0o700);
+      const env = { XDG_RUNTIME_DIR: folder };
+      const run = async (...args: string[]) => {
+        const program = startProgram("src/cli/main.ts", ["clients", ...args], { env });
+        return { code: (await program.exited).code, output: program.output.trim() };
+      };
+      expect(await run()).toEqual({
+        code: 0,
+        output: [
+          "t: wb-client, this user's own programs may call every operator",
+          "t: web may call double, count",
+          "t: quiet may call double",
+        ].join("\n"),
+      });
+      expect(await run("web")).toEqual({ code: 0, output: deployment.clientUrls("web").join("\n") });
+      expect((await run("wb-client", "--deployment", "t")).output).toContain(`:${logins.roles.client.password}@127.0.0.1:`);
+      expect(await run("nobody")).toEqual({
+        code: 1,
+        output: 'Cannot print the URLs of the client "nobody": the clients are "wb-client", "web", "quiet"',
+      });
+    });
+  });
+});
 
 describe("the users of a deployment's own broker", () => {
   test("may do what the table says, and nothing else", async () => {

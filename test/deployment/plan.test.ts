@@ -99,6 +99,20 @@ describe("a deployment file", () => {
         { workers: [{ ...worker, count: 2 }], startingMetricsPort: 65_535 },
         "low enough for a port for each worker up to w.1, got 65535",
       ],
+      [{ workers: [], clients: { web: {} } }, "clients.web.operators must be a list of operators' names, got undefined"],
+      [
+        { workers: [], clients: { "a.b": { operators: ["x"] } } },
+        'a name in clients must be 1 to 32 of a-z, 0-9, _ and -, got "a.b"',
+      ],
+      [
+        { workers: [], clients: { web: { operators: ["x"], password: "short" } } },
+        "clients.web.password must be at least 16 characters, got 5",
+      ],
+      [{ workers: [], clients: {}, token: "t" }, "clients must be left out where there is a token for everybody, got []"],
+      [
+        { workers: [], clients: {}, servers: "nats://h:1" },
+        "clients must be left out where there is no broker to start, got []",
+      ],
       [{ workers: [], logLevel: 1 }, 'logLevel must be "error" or "warn" or "info" or "debug", got 1'],
       [{ workers: [], namespace: "A.B" }, 'namespace must be 1 to 32 of a-z, 0-9, _ and -, got "A.B"'],
     ];

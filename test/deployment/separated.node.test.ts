@@ -1,6 +1,6 @@
 // What ordinary programs do, as the users that a deployment gives them; the broker is the same under every runtime.
 import { describe, expect, test } from "bun:test";
-import { Code, isRemoteTensor, Tensor } from "../../mod.ts";
+import { Code, connect, isRemoteTensor, Tensor } from "../../mod.ts";
 import type { Client } from "../../src/client/client.ts";
 import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
 import { until } from "../support/program.ts";
@@ -27,7 +27,7 @@ async function callInEveryWay(client: Client, calls: readonly string[]): Promise
     expect(await values(handle.infer({ x }, options))).toEqual([2, 4]);
   }
   await handle.post({ x });
-  await handle.post({ x }, { mode: "direct" }).catch((error) => { console.log(error); expect(error.code).toBe(Code.ResourceExhausted)});
+  await handle.post({ x }, { mode: "direct" }).catch((error) => expect(error.code).toBe(Code.ResourceExhausted));
   await handle.infer({ x }, { idempotencyKey: crypto.randomUUID() });
   if (calls.includes("count")) {
     const seen: number[] = [];
@@ -56,6 +56,10 @@ describe("the users of a deployment's own broker", () => {
         const { deployment, connectAs } = world;
         await callInEveryWay(await connectAs("client"), ["count", "twice"]);
         await callInEveryWay(await connectAs("web"), ["count"]);
+        const page = await connect(deployment.clientUrls("web").slice(1), { namespace: "t" });
+        expect(page.bus.kind).toBe("websocket");
+        await callInEveryWay(page, ["count"]);
+        await page.close();
         await callInEveryWay(await connectAs("quiet"), []);
         await callInEveryWay(await connectAs("worker"), ["count", "twice"]);
         await callInEveryWay(await connectAs("supervisor"), ["count", "twice"]);

@@ -14,7 +14,11 @@ const DEPLOYMENT = "WAYBILL";
 export function brokerAccounts(namespace: string, logins: DeploymentLogins): BrokerAccount[] {
   const { supervisor, workers } = logins;
   const readers = workers.map(({ login }) => login.user);
-  const clients = logins.clients.map((grant) => ({ grant, account: grant.login.user, rights: rightsOf(namespace, grant, readers) }));
+  const clients = logins.clients.map((grant) => ({
+    grant,
+    account: grant.login.user,
+    rights: rightsOf(namespace, grant, readers),
+  }));
   const deployment: BrokerAccount = {
     name: DEPLOYMENT,
     stores: true,
