@@ -56,6 +56,8 @@ export const PUBLISH: readonly Row[] = [
   ["wb.t.r.wb-client-web.x.y", "hm"],
   ["wb.t.r.x.y", "hm"],
   ["wb.t.w.double.1.0", ""],
+  ["wb.t.a.double.x.y.0", "hm"],
+  ["wb.t.a.who.x.y.0", "h"],
   ["wb.t.dl.double", members],
   ["wb.t.dl.who", "hs"],
   ["wb.t.ctl", "s"],

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type Client, Code, connect, isRemoteTensor, operator, Tensor } from "../../mod.ts";
 import { locateBroker } from "../../src/deployment/broker/locate.ts";
+import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
 import { type Broker, launchNatsServer } from "../../src/testing/mod.ts";
 import { startWorker, type Worker } from "../../src/worker/mod.ts";
 import { codeBlocks, type DocPrograms, writePrograms } from "../support/docs.ts";
@@ -120,6 +121,14 @@ describe("the documented permissions", () => {
         code: Code.PermissionDenied,
       });
     }
+    // The broker's own answers obey nobody's permissions: they must lead nowhere.
+    for (const stream of ["wb+demo+q+double", "wb+demo+dl", "KV_wb_demo"]) {
+      const reply = `$JS.API.STREAM.DELETE.${stream}`;
+      client.bus.publish("wb.demo.q.double.1.0", new Uint8Array(0), { reply });
+      client.bus.publish("$JS.API.DIRECT.GET.KV_wb_demo.$KV.wb_demo.decl.double", new Uint8Array(0), { reply });
+    }
+    await client.bus.flush();
+    for (const stream of ["wb+demo+dl", "KV_wb_demo"]) await callApi(worker.client.bus, `STREAM.INFO.${stream}`);
     client.bus.subscribe("wb.demo.r.>", () => {});
     await until("the broker refused it", async () => /Subscription Violation.*wb\.demo\.r\.>/.test(await broker.readLog(50)));
   });
