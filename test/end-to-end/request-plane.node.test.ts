@@ -133,8 +133,8 @@ describe("requests", () => {
     const answers = await Promise.all(Array.from({ length: 150 }, () => work.infer({})));
     const shares = all.map(({ instance }) => answers.filter((outputs) => infoOf(outputs)?.instance === instance).length);
     expect(shares.reduce((sum, share) => sum + share)).toBe(150);
-    // A third each, if all were equally fast.
-    expect(Math.min(...shares)).toBeGreaterThan(15);
+    // 50 each, if all were equally fast at every moment.
+    expect(Math.min(...shares)).toBeGreaterThan(10);
   });
 
   test("[I5] reach operators of awkward names in every mode", async () => {
