@@ -76,18 +76,23 @@ function portOf(url: string): string | undefined {
 
 /** What is used of Deno. */
 interface DenoLike {
-  readonly permissions: { query(descriptor: Record<string, string>): Promise<{ readonly state: string }> };
+  readonly permissions: { query(descriptor: Permission): Promise<{ readonly state: string }> };
 }
+
+/** What is asked for, as Deno's own types have it. */
+type Permission =
+  | { readonly name: "env"; readonly variable: string }
+  | { readonly name: "sys"; readonly kind: "uid" }
+  | { readonly name: "read"; readonly path: string };
 
 /** On Deno, whether it can be looked without asking the user for a permission. */
 async function mayLook(folder: string | undefined): Promise<boolean> {
   const { Deno: deno } = globalThis as { Deno?: DenoLike };
   if (deno === undefined) return true;
-  const granted = async (descriptor: Record<string, string>) => {
-    return (await deno.permissions.query(descriptor)).state === "granted";
-  };
-  for (const [name, value] of [["env", "XDG_RUNTIME_DIR"], ["sys", "uid"]] as const) {
-    if (!await granted(name === "env" ? { name, variable: value } : { name, kind: value })) return false;
+  const granted = async (permission: Permission) => (await deno.permissions.query(permission)).state === "granted";
+  if (!await granted({ name: "env", variable: "XDG_RUNTIME_DIR" }) || !await granted({ name: "sys", kind: "uid" })) {
+    return false;
   }
+  // Only now: the default folder is known by these two.
   return await granted({ name: "read", path: folder ?? stateFolder() });
 }
