@@ -2,6 +2,7 @@ import { access } from "node:fs/promises";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Code, ConnectError } from "@connectrpc/connect";
+import { importFailure } from "./import-failure.ts";
 
 /** What a file's default export has to be. */
 export interface DefaultKind<T> {
@@ -32,8 +33,7 @@ export async function loadModule(file: string, what: string): Promise<LoadedModu
     throw new ConnectError(`${failed}: there is no such file`, Code.NotFound);
   });
   const exports = await import(pathToFileURL(path).href).catch((cause) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConnectError(`${failed}: ${reason}`, Code.InvalidArgument, undefined, undefined, cause);
+    throw new ConnectError(`${failed}: ${importFailure(cause)}`, Code.InvalidArgument, undefined, undefined, cause);
   }) as Record<string, unknown>;
   return { path, exports };
 }

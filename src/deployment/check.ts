@@ -1,6 +1,7 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
-import { redactUrl } from "../bus/urls.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { parseBrokerUrls, redactUrl } from "../bus/urls.ts";
 import { MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
+import { nearest } from "./nearest.ts";
 import { fault } from "../rpc/error.ts";
 import type { DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentOptions } from "./definition.ts";
@@ -10,6 +11,9 @@ interface Rule {
   readonly wanted: string;
   readonly holds: (value: unknown) => boolean;
 }
+
+/** More of one component are a slip of the finger on one machine. */
+const mostWorkers = 1_000;
 
 type Rules<T> = { readonly [K in keyof Required<T>]: Rule };
 
@@ -72,7 +76,7 @@ const workerRules: Rules<DeploymentOptions["workers"][number]> = {
   name,
   file: rule("a path or a file: URL", (value) => isText(value) || value instanceof URL && value.protocol === "file:"),
   runtime,
-  count: integer(0),
+  count: rule(`an integer from 0 to ${mostWorkers}`, (value) => isInteger(value, 0, mostWorkers)),
   env: record,
   args: texts,
   operators: operatorNames,
@@ -108,10 +112,21 @@ export function refusal(where: string, field: string, wanted: string, seen: unkn
 }
 
 function show(value: unknown): string {
-  if (value === undefined || typeof value === "number") return String(value);
+  if (value === undefined || typeof value === "number" || typeof value === "symbol") return String(value);
   if (typeof value === "function") return "a function";
-  const json = JSON.stringify(value, (_, inner) => typeof inner === "string" ? redactUrl(inner) : inner) ?? String(value);
+  const json = jsonOf(value);
   return json.length > 120 ? `${json.slice(0, 117)}…` : json;
+}
+
+function jsonOf(value: unknown): string {
+  const plain = (_: string, inner: unknown) =>
+    typeof inner === "string" ? redactUrl(inner) : typeof inner === "bigint" ? `${inner}n` : inner;
+  try {
+    return JSON.stringify(value, plain) ?? String(value);
+  } catch {
+    // It holds itself.
+    return `an object with the fields ${Object.keys(Object(value)).join(", ")}`;
+  }
 }
 
 function checkFields(
@@ -125,14 +140,16 @@ function checkFields(
   const at = (field: string) => path === "" ? field : `${path}.${field}`;
   for (const field of Object.keys(value)) {
     if (!Object.hasOwn(rules, field)) {
-      const known = Object.keys(rules).join(", ");
-      throw fault(`Cannot use the deployment ${where}: unknown field ${at(field)}, known are ${known}`, Code.InvalidArgument);
+      const known = Object.keys(rules);
+      const meant = nearest(field, known);
+      const hint = meant === undefined ? `known are ${known.join(", ")}` : `did you mean ${at(meant)}?`;
+      throw fault(`Cannot use the deployment ${where}: unknown field ${at(field)}, ${hint}`, Code.InvalidArgument);
     }
   }
   for (const [field, { wanted, holds }] of Object.entries(rules)) {
     const seen = value[field];
     if (seen === undefined ? required.includes(field) : !holds(seen)) {
-      throw refusal(where, at(field), wanted, seen);
+      throw refusal(where, at(field), wanted, /token|password/i.test(field) ? Object.prototype.toString.call(seen) : seen);
     }
   }
 }
@@ -171,10 +188,21 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
   if (clients !== undefined) checkClients(where, clients, options);
   if (broker) checkFields(where, "broker", broker, brokerRules, []);
   if (options.restart !== undefined) checkFields(where, "restart", options.restart, restartRules, []);
+  if (servers !== undefined) checkServers(where, servers);
   if (broker === false && servers === undefined) throw refusal(where, "servers", "given where broker is false", servers);
   if (broker && servers !== undefined) throw refusal(where, "servers", "left out where there is a broker to start", servers);
   if (broker && broker.storage === "memory" && broker.dataDir !== undefined) {
     throw refusal(where, "broker.storage", `"file" where there is a dataDir`, broker.storage);
+  }
+}
+
+function checkServers(where: string, servers: string | readonly string[]): void {
+  try {
+    parseBrokerUrls(servers);
+  } catch (error) {
+    // It names the one in the list, and hides credentials.
+    const rule = ConnectError.from(error).rawMessage.replace(/^.*?: /, "").replace(/^(the URL|urls(?=\[))/, "servers");
+    throw fault(`Cannot use the deployment ${where}: ${rule}`, Code.InvalidArgument);
   }
 }
 

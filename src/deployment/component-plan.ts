@@ -1,4 +1,4 @@
-import { access } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Code } from "@connectrpc/connect";
@@ -61,9 +61,10 @@ export async function planComponent(
 ): Promise<ComponentPlan> {
   const { where, field, folder } = context;
   const file = pathOf(worker.file, folder);
-  await access(file).catch(() => {
-    throw refusal(where, `${field}.file`, "a file that is there", file);
-  });
+  const found = await stat(file).catch(() => undefined);
+  if (found?.isFile() !== true) {
+    throw refusal(where, `${field}.file`, `a file that is there${found === undefined ? "" : ", not a folder"}`, file);
+  }
   const runtime = worker.runtime ?? context.runtime ?? ownRuntime();
   const command = await runtimeCommand(runtime, folder);
   if (command === undefined) {

@@ -12,7 +12,11 @@ export interface DeploymentBroker {
   dataDir?: string;
   /** Largest message. Default 8 MiB. */
   maxPayloadBytes?: number;
-  /** Memory that stored messages may take. Default 1 GiB. */
+  /**
+   * Memory that stored messages may take. The broker counts what queues may come to hold (an operator's `maxQueuedBytes`, 64 MiB by
+   * default) and refuses the queue that does not fit; it allocates what is there. Default: half of the machine's memory, 4 GiB (some 60
+   * operators) at least.
+   */
   maxMemoryBytes?: number;
   /** Disk that stored messages may take. Default 4 GiB. */
   maxFileBytes?: number;

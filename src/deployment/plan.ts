@@ -1,4 +1,5 @@
 import { dirname, join, resolve } from "node:path";
+import { totalmem } from "node:os";
 import process from "node:process";
 import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
 import { defaultBrokerPorts } from "./broker/server-config.ts";
@@ -155,7 +156,8 @@ function brokerPlan(broker: DeploymentBroker, folder: string, logDir: string): B
     allowedOrigins: broker.allowedOrigins ?? [],
     dataDir: kept ? resolve(folder, broker.dataDir ?? "data") : undefined,
     maxPayloadBytes: broker.maxPayloadBytes ?? 8 * 2 ** 20,
-    maxMemoryBytes: broker.maxMemoryBytes ?? 2 ** 30,
+    // A bound on what queues may come to hold, not what is allocated.
+    maxMemoryBytes: broker.maxMemoryBytes ?? Math.max(4 * 2 ** 30, Math.floor(totalmem() / 2)),
     maxFileBytes: broker.maxFileBytes ?? 4 * 2 ** 30,
     binary: broker.binary,
     logFile: join(logDir, "nats-server.log"),

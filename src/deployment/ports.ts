@@ -34,6 +34,12 @@ export async function checkPorts(plan: DeploymentPlan): Promise<void> {
     wanted.push({ port: metricsPort, use: `the metrics of ${name}`, field: "startingMetricsPort (--starting-metrics-port)" });
   }
   const fixed = wanted.filter(({ port }) => port !== 0);
+  for (const [index, { port, use, field }] of fixed.entries()) {
+    const first = fixed.slice(0, index).find((other) => other.port === port);
+    if (first === undefined) continue;
+    const text = `port ${port} is wanted for ${first.use} and for ${use}; set ${first.field} or ${field}`;
+    throw fault(`Cannot start the deployment ${where}: ${text}`, Code.FailedPrecondition);
+  }
   const free = await Promise.all(fixed.map(({ port }) => isFree(port)));
   const taken = fixed[free.indexOf(false)];
   if (taken === undefined) return;

@@ -1,6 +1,6 @@
 import { writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ConnectError } from "@connectrpc/connect";
 import { describe, expect, test } from "bun:test";
 import { backoffMs } from "../../src/deployment/backoff.ts";
@@ -75,11 +75,27 @@ describe("a deployment file", () => {
   });
 
   test("is refused by file, field, value seen and value wanted", async () => {
+    const selfish: Record<string, unknown> = {};
+    selfish.itself = selfish;
     const refused: [unknown, string][] = [
       [{}, "workers must be a list of workers, got undefined"],
       [undefined, "it must be an object, got undefined"],
       [{ workers: [{ name: "w" }] }, "workers[0].file must be a path or a file: URL, got undefined"],
-      [{ workers: [{ ...worker, count: "two" }] }, 'workers[0].count must be an integer from 0, got "two"'],
+      [{ workers: [{ ...worker, count: "two" }] }, 'workers[0].count must be an integer from 0 to 1000, got "two"'],
+      [{ workers: [{ ...worker, count: 2n }] }, 'workers[0].count must be an integer from 0 to 1000, got "2n"'],
+      [{ workers: [{ ...worker, count: 1_001 }] }, "workers[0].count must be an integer from 0 to 1000, got 1001"],
+      [{ workers: [{ ...worker, cuont: 2 }] }, "unknown field workers[0].cuont, did you mean workers[0].count?"],
+      [{ worker: [] }, "unknown field worker, did you mean workers?"],
+      [{ workers: [], colour: 1 }, "unknown field colour, known are name, namespace, broker, servers"],
+      [{ workers: { worker } }, "workers must be a list of workers, got {"],
+      [{ workers: ["./w.ts"] }, 'workers[0] must be an object, got "./w.ts"'],
+      [{ workers: [{ name: "w", file: dirname(file) }] }, "workers[0].file must be a file that is there, not a folder, got "],
+      [
+        { workers: [], servers: ["nats://me:secret@a:1", "b:1"] },
+        'servers[1] needs the scheme ws://, wss://, nats:// or tls://, got "b:1"',
+      ],
+      [{ workers: [], token: 123456 }, 'token must be a string that is not empty, got "[object Number]"'],
+      [{ workers: [], logDir: selfish }, "logDir must be a string that is not empty, got an object with the fields itself"],
       [{ workers: [worker, worker] }, `workers[1].name must be another one than workers[0]'s, got "w"`],
       [{ workers: [{ name: "a b", file }] }, 'workers[0].name must be 1 to 64 letters, digits, _ or -, got "a b"'],
       [{ workers: [{ name: "w", file: "nope.ts" }] }, 'workers[0].file must be a file that is there, got "/srv/app/nope.ts"'],
@@ -87,7 +103,7 @@ describe("a deployment file", () => {
       [{ workers: [{ ...worker, env: { KEY: 1 } }] }, "workers[0].env.KEY must be a string, got 1"],
       [{ workers: [{ ...worker, operators: [] }] }, "workers[0].operators must be a list of operators' names, got []"],
       [{ workers: [], broker: { port: 70_000 } }, "broker.port must be a port from 0 to 65535, got 70000"],
-      [{ workers: [], broker: { prot: 1 } }, "unknown field broker.prot, known are port, websocketPort"],
+      [{ workers: [], broker: { prot: 1 } }, "unknown field broker.prot, did you mean broker.port?"],
       [{ workers: [], broker: false }, "servers must be given where broker is false, got undefined"],
       [
         { workers: [], broker: {}, servers: "nats://me:secret@host:1" },
@@ -145,6 +161,9 @@ describe("starting a deployment", () => {
         );
         await expect(start({ broker: { port: first, websocketPort: first + 1 } })).rejects.toThrow(
           "for the broker's websocket, is taken",
+        );
+        await expect(start({ broker: { port: first, websocketPort: first } })).rejects.toThrow(
+          `port ${first} is wanted for the broker and for the broker's websocket; set broker.port (--port) or broker.websocketPort`,
         );
         await expect(start({ broker: { port: 0, websocketPort: 0 }, startingMetricsPort: first })).rejects.toThrow(
           `port ${

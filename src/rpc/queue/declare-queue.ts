@@ -1,14 +1,17 @@
+import { Code, type ConnectError } from "@connectrpc/connect";
 import type { OperatorDeclaration } from "../../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../../bus/bus.ts";
 import { DEFAULT_ACK_WAIT_MS } from "../beats.ts";
+import { fault } from "../error.ts";
 import { escapeName } from "../names.ts";
 import { DEFAULT_VERSION_TOKEN, type Subjects } from "../subjects.ts";
-import { callApi, ensureStream, nanos } from "./jetstream-api.ts";
+import { ApiErrorCode, callApi, ensureStream, isApiError, nanos } from "./jetstream-api.ts";
 import { ensureCalls, ensureSharedStream } from "./stored-cancels.ts";
 
 const DEAD_LETTER_AGE_MS = 7 * 24 * 3600 * 1000;
 const MAX_DEAD_LETTERS = 100_000;
 const MAX_WAITING = 8_192;
+const DEFAULT_MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 
 /** The priorities that an operator has, the lowest first. */
 export function prioritiesOf(declaration: OperatorDeclaration): number[] {
@@ -44,6 +47,7 @@ export async function declareQueue(
   const operator = escapeName(declaration.name);
   const root = `wb.${subjects.namespace}`;
   const stream = subjects.queueStream(declaration.name);
+  const maxBytes = declaration.maxQueuedBytes ? Number(declaration.maxQueuedBytes) : DEFAULT_MAX_QUEUED_BYTES;
   await ensureStream(bus, {
     name: stream,
     // No wildcards: what asks for another version or priority finds nobody, instead of waiting for ever.
@@ -54,7 +58,7 @@ export async function declareQueue(
     storage: declaration.storage === "file" ? "file" : "memory",
     discard: "new",
     max_msgs: declaration.maxQueuedMessages ? Number(declaration.maxQueuedMessages) : 100_000,
-    max_bytes: declaration.maxQueuedBytes ? Number(declaration.maxQueuedBytes) : 64 * 1024 * 1024,
+    max_bytes: maxBytes,
     max_age: nanos(declaration.maxQueuedAgeMs ? Number(declaration.maxQueuedAgeMs) : 24 * 3600 * 1000),
     subject_transform: {
       src: `${root}.q.${operator}.${DEFAULT_VERSION_TOKEN}.*`,
@@ -69,6 +73,8 @@ export async function declareQueue(
         },
       }
       : {}),
+  }).catch((error) => {
+    throw isNoRoom(error) ? noRoom(declaration, maxBytes, error) : error;
   });
   await Promise.all(
     declaration.versions.flatMap((version) =>
@@ -91,4 +97,16 @@ export async function declareQueue(
       )
     ),
   );
+}
+
+function isNoRoom(error: unknown): boolean {
+  const { noMemory, noDisk, noResources } = ApiErrorCode;
+  return [noMemory, noDisk, noResources].some((number) => isApiError(error, number));
+}
+
+function noRoom({ name, storage }: OperatorDeclaration, maxBytes: number, cause: unknown): ConnectError {
+  const what = storage === "file" ? "disk (maxFileBytes, max_file)" : "memory (maxMemoryBytes, max_mem)";
+  const text =
+    `its ${maxBytes} bytes (maxQueuedBytes) must fit the broker's ${what} beside what all other queues may come to hold`;
+  return fault(`Cannot declare the queue of operator "${name}": ${text}`, Code.ResourceExhausted, { operator: name }, cause);
 }

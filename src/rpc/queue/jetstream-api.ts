@@ -29,6 +29,9 @@ export const ApiErrorCode = {
   messageDeleteFailed: 10057,
   streamNameInUse: 10058,
   wrongLastSequence: 10071,
+  noResources: 10023,
+  noMemory: 10028,
+  noDisk: 10047,
 } as const;
 
 /**
