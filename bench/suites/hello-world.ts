@@ -1,11 +1,10 @@
-import { mkdtemp } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineDeployment, startDeployment } from "../../src/deployment/mod.ts";
 import { Child, type Runtime } from "../lib/child.ts";
 import { type Case, makeCase, median } from "../lib/report.ts";
+import type { Resources } from "../lib/resources.ts";
 import type { RunOptions } from "../lib/suite.ts";
+import { temporaryFolder } from "../lib/temporary.ts";
 
 const WORKER = fileURLToPath(new URL("../../examples/hello_world/worker.ts", import.meta.url));
 const ELEMENTS_BYTES = 8_000;
@@ -15,12 +14,12 @@ const ELEMENTS_BYTES = 8_000;
  * peer is the original in Python, which was measured with the same flags on a machine of this kind: 5.4 requests/s, or 38 with
  * its best options by reference and 51 inline.
  */
-export async function helloWorld({ rounds }: RunOptions): Promise<Case[]> {
+export async function helloWorld({ rounds, resources }: RunOptions): Promise<Case[]> {
   const cases: Case[] = [];
   const calls = rounds > 1 ? 2_000 : 200;
   for (const runtime of ["bun", "node"] as const) {
     const demanded = runtime === "bun";
-    await withDeployment(runtime, 1, async (url) => {
+    await withDeployment(resources, runtime, 1, async (url) => {
       const client = await Child.start(runtime, "bench/programs/hello-client.ts", url);
       try {
         for (const [target, atLeast] of [["reference", 300], ["inline", 600]] as const) {
@@ -35,7 +34,7 @@ export async function helloWorld({ rounds }: RunOptions): Promise<Case[]> {
         await client[Symbol.asyncDispose]();
       }
     });
-    await withDeployment(runtime, 64, async (url) => {
+    await withDeployment(resources, runtime, 64, async (url) => {
       const clients = await Promise.all(
         Array.from({ length: 4 }, () => Child.start(runtime, "bench/programs/hello-client.ts", url)),
       );
@@ -54,7 +53,12 @@ export async function helloWorld({ rounds }: RunOptions): Promise<Case[]> {
   return cases;
 }
 
-async function withDeployment(runtime: Runtime, inflight: number, use: (url: string) => Promise<void>): Promise<void> {
+async function withDeployment(
+  resources: Resources,
+  runtime: Runtime,
+  inflight: number,
+  use: (url: string) => Promise<void>,
+): Promise<void> {
   const worker = (name: string) => ({
     name,
     file: WORKER,
@@ -62,17 +66,15 @@ async function withDeployment(runtime: Runtime, inflight: number, use: (url: str
     operators: [name],
     env: { HELLO_MAX_INFLIGHT: String(inflight), HELLO_INSTANCES: String(inflight), HELLO_INPUT_COPIES: "1" },
   });
-  const definition = defineDeployment({
-    name: `bench-${process.pid}`,
-    broker: { port: 0, websocketPort: 0 },
-    workers: ["encoder", "decoder", "encoder_decoder"].map(worker),
-    startingMetricsPort: 0,
-    logDir: await mkdtemp(join(tmpdir(), "waybill-bench-")),
+  await resources.scope(async (resources) => {
+    const definition = defineDeployment({
+      name: `bench-${process.pid}`,
+      broker: { port: 0, websocketPort: 0 },
+      workers: ["encoder", "decoder", "encoder_decoder"].map(worker),
+      startingMetricsPort: 0,
+      logDir: await temporaryFolder(resources),
+    });
+    const deployment = await resources.start(startDeployment(definition));
+    await use(deployment.clientUrls()[0]!);
   });
-  const deployment = await startDeployment(definition);
-  try {
-    await use(deployment.urls[0]!);
-  } finally {
-    await deployment.stop();
-  }
 }
