@@ -64,7 +64,11 @@ try {
     await drawCharts(report, json);
   }
   process.exitCode = cases.every(({ ok }) => ok) ? 0 : 1;
-} finally {
-  await resources[Symbol.asyncDispose]();
+} catch (error) {
+  // A signal ends what was measured, and then the process.
+  if (resources.closing) await new Promise(() => {});
+  console.error(error);
+  process.exitCode = 1;
 }
+await resources[Symbol.asyncDispose]();
 process.exit();

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface, type Interface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { Load, Measured } from "./measure.ts";
+import type { Resources } from "./resources.ts";
 
 /** A runtime to run a program with. */
 export type Runtime = "bun" | "deno" | "node";
@@ -18,6 +19,7 @@ export class Child implements AsyncDisposable {
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #reader: Interface;
+  #ready = false;
 
   private constructor(runtime: Runtime, file: string, args: string[]) {
     const [command, ...flags] = COMMANDS[runtime].map((part, index) => index === 0 ? fileURLToPath(new URL(part, ROOT)) : part);
@@ -28,10 +30,11 @@ export class Child implements AsyncDisposable {
     this.#lines = this.#reader[Symbol.asyncIterator]();
   }
 
-  /** Starts a program and waits until it says that it is ready. */
-  static async start(runtime: Runtime, file: string, ...args: string[]): Promise<Child> {
-    const child = new Child(runtime, file, args);
+  /** Starts a program, which ends with the resources, and waits until it says that it is ready. */
+  static async start(resources: Resources, runtime: Runtime, file: string, ...args: string[]): Promise<Child> {
+    const child = resources.use(new Child(runtime, file, args));
     await child.#next();
+    child.#ready = true;
     return child;
   }
 
@@ -59,9 +62,10 @@ export class Child implements AsyncDisposable {
     await exited;
   }
 
-  /** Ends its input, and waits for its end. */
+  /** Ends its input, and waits for its end. One that still starts is killed: it does not look at its input yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    if (!this.#ready) return await this.kill();
     const exited = new Promise((resolve) => this.#process.once("exit", resolve));
     this.#process.stdin!.end();
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), 5_000);

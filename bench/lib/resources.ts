@@ -10,18 +10,24 @@ export class Resources implements AsyncDisposable {
   readonly #open: Close[] = [];
   #closing: Promise<void> | undefined;
 
-  /** Keeps something to be closed; gives it back. */
+  /** Whether the end has begun: what fails from then on is no failure. */
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /** Keeps something to be closed; gives it back. Throws when the end has begun, and closes it at once. */
   use<T extends AsyncDisposable>(resource: T): T {
+    if (this.closing) {
+      void resource[Symbol.asyncDispose]();
+      throw new Error("The bench was ended");
+    }
     this.#open.push(() => resource[Symbol.asyncDispose]());
     return resource;
   }
 
-  /** Keeps something that starts; what fails to start is not kept. Given too late, it is closed at once. */
+  /** Keeps something that starts; what fails to start is not kept. */
   async start<T extends AsyncDisposable>(starting: Promise<T>): Promise<T> {
-    const resource = await starting;
-    if (this.#closing === undefined) return this.use(resource);
-    await resource[Symbol.asyncDispose]();
-    throw new Error("The bench was ended");
+    return this.use(await starting);
   }
 
   /** Keeps a step to be taken at the end. */
@@ -54,9 +60,10 @@ export class Resources implements AsyncDisposable {
 
   /** Closes everything on the signals that end a command, then ends it. A second one ends it at once. */
   closeOnSignals(): void {
+    let signals = 0;
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(signal, () => {
-        if (this.#closing !== undefined) process.exit(1);
+        if (signals++ > 0) process.exit(1);
         console.error(`\n${signal}: cleaning up`);
         void this[Symbol.asyncDispose]().then(() => process.exit(130));
       });

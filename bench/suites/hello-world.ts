@@ -20,7 +20,7 @@ export async function helloWorld({ rounds, resources }: RunOptions): Promise<Cas
   for (const runtime of ["bun", "node"] as const) {
     const demanded = runtime === "bun";
     await withDeployment(resources, runtime, 1, async (url) => {
-      const client = await Child.start(runtime, "bench/programs/hello-client.ts", url);
+      const client = await Child.start(resources, runtime, "bench/programs/hello-client.ts", url);
       try {
         for (const [target, atLeast] of [["reference", 300], ["inline", 600]] as const) {
           const rates: number[] = [];
@@ -36,7 +36,7 @@ export async function helloWorld({ rounds, resources }: RunOptions): Promise<Cas
     });
     await withDeployment(resources, runtime, 64, async (url) => {
       const clients = await Promise.all(
-        Array.from({ length: 4 }, () => Child.start(runtime, "bench/programs/hello-client.ts", url)),
+        Array.from({ length: 4 }, () => Child.start(resources, runtime, "bench/programs/hello-client.ts", url)),
       );
       try {
         const load = { target: "inline", payloadBytes: ELEMENTS_BYTES, inflight: 16, seconds: rounds > 1 ? 5 : 1 };

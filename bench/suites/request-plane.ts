@@ -50,10 +50,10 @@ async function measurePair(
   const cases: Case[] = [];
   // Responders speak TCP from the runtime that is measured: what differs is the client's transport alone.
   const children = await Promise.all([
-    Child.start(runtime, "bench/floors/responder.ts", broker.tcpUrl),
-    Child.start(runtime, "bench/programs/worker.ts", broker.tcpUrl),
-    Child.start(runtime, "bench/floors/client.ts", url),
-    Child.start(runtime, "bench/programs/client.ts", url),
+    Child.start(options.resources, runtime, "bench/floors/responder.ts", broker.tcpUrl),
+    Child.start(options.resources, runtime, "bench/programs/worker.ts", broker.tcpUrl),
+    Child.start(options.resources, runtime, "bench/floors/client.ts", url),
+    Child.start(options.resources, runtime, "bench/programs/client.ts", url),
   ]);
   const [, , floor, product] = children;
   try {

@@ -44,8 +44,8 @@ export async function observation(options: RunOptions): Promise<Findings> {
   const broker = await resources.start(launchNatsServer());
   const start = async (observation: Observation) => {
     const args = [broker.tcpUrl, observation] as const;
-    const worker = await resources.start(Child.start(runtime, "bench/programs/observed-worker.ts", ...args));
-    const client = await resources.start(Child.start(runtime, "bench/programs/observed-client.ts", ...args));
+    const worker = await Child.start(resources, runtime, "bench/programs/observed-worker.ts", ...args);
+    const client = await Child.start(resources, runtime, "bench/programs/observed-client.ts", ...args);
     return new Watched(worker, client);
   };
   const off = await start("off");

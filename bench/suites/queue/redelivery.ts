@@ -21,14 +21,14 @@ export async function redelivery(options: RunOptions): Promise<Findings> {
     for (let round = 0; round < rounds; round++) {
       const seconds = await options.resources.scope(async (resources) => {
         const client = await resources.start(connect(broker.tcpUrl, { namespace: "bench" }));
-        const victim = await resources.start(Child.start(options.runtime, PROGRAM, broker.tcpUrl, String(ackWaitMs)));
+        const victim = await Child.start(resources, options.runtime, PROGRAM, broker.tcpUrl, String(ackWaitMs));
         const handle = client.operator("stuck");
         const answers = Array.from({ length: REQUESTS }, async (_, index) => {
           await delay(index * SPREAD_MS / REQUESTS);
           return (await handle.infer({})).startedAtMs!;
         });
         while ((await victim.ask<{ taken: number }>({})).taken < REQUESTS) await delay(20);
-        await resources.start(Child.start(options.runtime, PROGRAM, broker.tcpUrl, String(ackWaitMs)));
+        await Child.start(resources, options.runtime, PROGRAM, broker.tcpUrl, String(ackWaitMs));
         await delay(Math.random() * 1_000);
         const killedAt = wallMs();
         await victim.kill();

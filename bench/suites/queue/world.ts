@@ -30,8 +30,8 @@ export class QueueWorld {
     const { resources, runtime } = options;
     const broker = await resources.start(launchNatsServer());
     const [product, floor] = await Promise.all([
-      resources.start(Child.start(runtime, "bench/programs/client.ts", broker.tcpUrl)),
-      resources.start(Child.start(runtime, "bench/floors/client.ts", broker.tcpUrl)),
+      Child.start(resources, runtime, "bench/programs/client.ts", broker.tcpUrl),
+      Child.start(resources, runtime, "bench/floors/client.ts", broker.tcpUrl),
     ]);
     return new QueueWorld(options, broker, product, floor);
   }
@@ -40,8 +40,8 @@ export class QueueWorld {
   async startResponders(): Promise<void> {
     const { resources, runtime } = this.#options;
     await Promise.all([
-      resources.start(Child.start(runtime, "bench/floors/responder.ts", this.broker.tcpUrl)),
-      resources.start(Child.start(runtime, "bench/programs/worker.ts", this.broker.tcpUrl)),
+      Child.start(resources, runtime, "bench/floors/responder.ts", this.broker.tcpUrl),
+      Child.start(resources, runtime, "bench/programs/worker.ts", this.broker.tcpUrl),
     ]);
   }
 
@@ -50,8 +50,8 @@ export class QueueWorld {
     const { resources, runtime } = this.#options;
     while (this.#productWorkers.length < workers) {
       const [product, floor] = await Promise.all([
-        resources.start(Child.start(runtime, "bench/programs/queue-worker.ts", this.broker.tcpUrl, String(slots))),
-        resources.start(Child.start(runtime, "bench/floors/queue-worker.ts", this.broker.tcpUrl, String(slots))),
+        Child.start(resources, runtime, "bench/programs/queue-worker.ts", this.broker.tcpUrl, String(slots)),
+        Child.start(resources, runtime, "bench/floors/queue-worker.ts", this.broker.tcpUrl, String(slots)),
       ]);
       this.#productWorkers.push(product);
       this.#floorWorkers.push(floor);

@@ -51,9 +51,9 @@ async function measure(options: RunOptions, count: number, server: string, progr
     const broker = await resources.start(launchNatsServer());
     const url = broker.wsUrl;
     if (url === undefined) throw new Error("the broker has no websocket");
-    await resources.start(Child.start(runtime, server, broker.tcpUrl));
+    await Child.start(resources, runtime, server, broker.tcpUrl);
     const programs: Child[] = [];
-    while (programs.length < PROCESSES) programs.push(await resources.start(Child.start(runtime, program, url)));
+    while (programs.length < PROCESSES) programs.push(await Child.start(resources, runtime, program, url));
     const pids = programs.map(({ pid }) => pid);
     const all = async (command: IdleCommand["command"], each: number) => {
       const answers = await Promise.all(programs.map((child) => child.ask<IdleAnswer>({ command, count: each })));

@@ -22,9 +22,9 @@ export async function manyOperators(options: RunOptions): Promise<Findings> {
       const broker = await resources.start(launchNatsServer());
       const empty = await statsOf(broker.pid);
       const files = [broker.tcpUrl, String(count)] as const;
-      const worker = await resources.start(Child.start(options.runtime, "bench/programs/many-operators-worker.ts", ...files));
+      const worker = await Child.start(resources, options.runtime, "bench/programs/many-operators-worker.ts", ...files);
       const { startSeconds } = await worker.ask<{ startSeconds: number }>({});
-      const client = await resources.start(Child.start(options.runtime, "bench/programs/many-operators-client.ts", ...files));
+      const client = await Child.start(resources, options.runtime, "bench/programs/many-operators-client.ts", ...files);
       const what = `${count.toLocaleString("en")} ${count === 1 ? "operator" : "operators"}`;
       // Idle: leases are renewed and pulls kept open.
       const idleSeconds = options.quick ? 2 : 10;

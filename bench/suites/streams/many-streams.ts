@@ -60,8 +60,8 @@ async function measure(options: RunOptions, of: "product" | "floor", load: Strea
     // Direct requests go to either worker by chance: each must have room for all.
     const slots = String(load.mode === "direct" ? load.streams : Math.ceil(load.streams / WORKERS));
     const workers: Child[] = [];
-    while (workers.length < WORKERS) workers.push(await resources.start(Child.start(runtime, server, broker.tcpUrl, slots)));
-    const client = await resources.start(Child.start(runtime, caller, broker.tcpUrl));
+    while (workers.length < WORKERS) workers.push(await Child.start(resources, runtime, server, broker.tcpUrl, slots));
+    const client = await Child.start(resources, runtime, caller, broker.tcpUrl);
     const groups = { client: [client.pid], workers: workers.map(({ pid }) => pid), broker: [broker.pid] };
     const { result, watched } = await watching(groups, () => client.ask<StreamsMeasured>(load));
     return { streams: result, watched };
