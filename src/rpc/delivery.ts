@@ -6,6 +6,8 @@ import type { DispatchMode } from "./route.ts";
 export interface Delivery {
   /** Deliveries so far, from 1; direct requests are always the first. */
   readonly attempt: number;
+  /** Who is asked; `undefined` for a service that is no operator. */
+  readonly operator: string | undefined;
   /** How it came here. */
   readonly mode: DispatchMode;
   /** When the caller stops waiting, on the `performance.now()` clock; `Infinity` for never. */

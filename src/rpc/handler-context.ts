@@ -1,7 +1,7 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { type CallInfo, callInfo } from "./delivery.ts";
-import { decodeMetadata } from "./metadata.ts";
+import { decodeHeader } from "./metadata.ts";
 
 /** What a context is made from. */
 export interface LazyContextInit {
@@ -54,7 +54,7 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#controller.signal;
   }
   get requestHeader(): Headers {
-    return this.#requestHeader ??= decodeMetadata(this.#init.metadata).header;
+    return this.#requestHeader ??= decodeHeader(this.#init.metadata);
   }
   get responseHeader(): Headers {
     return this.#responseHeader ??= new Headers();
@@ -74,6 +74,10 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#init.info;
   }
 
+  /** The request's `wb-meta` as it came. */
+  get metadata(): string | undefined {
+    return this.#init.metadata;
+  }
   /** Headers that the handler has set; `undefined` when it never asked for them. */
   get sentHeader(): Headers | undefined {
     return this.#responseHeader;

@@ -38,12 +38,20 @@ export interface Metadata {
 
 /** Reads the value of `wb-meta`. */
 export function decodeMetadata(value: string | undefined): Metadata {
-  if (value === undefined || value === EMPTY) return { header: new Headers(), trailer: new Headers() };
+  return { header: headersAt(value, 0), trailer: headersAt(value, 1) };
+}
+
+/** Reads the headers of a `wb-meta` alone, as requests have no trailers. */
+export function decodeHeader(value: string | undefined): Headers {
+  return headersAt(value, 0);
+}
+
+function headersAt(value: string | undefined, place: 0 | 1): Headers {
+  if (value === undefined || value === EMPTY) return new Headers();
   try {
     const parsed: unknown = JSON.parse(value);
-    const [header, trailer] = Array.isArray(parsed) ? parsed : [];
-    return { header: new Headers(header ?? []), trailer: new Headers(trailer ?? []) };
+    return new Headers(Array.isArray(parsed) ? parsed[place] ?? [] : []);
   } catch {
-    return { header: new Headers(), trailer: new Headers() };
+    return new Headers();
   }
 }

@@ -5,7 +5,8 @@ import { DEFAULT_ACK_WAIT_MS } from "./beats.ts";
 import type { CallServer, Methods } from "./call-server.ts";
 import type { Delivery } from "./delivery.ts";
 import { fault } from "./error.ts";
-import type { CallerFrame } from "./frame.ts";
+import { type CallerFrame, META_HEADER } from "./frame.ts";
+import { logFacts } from "./log-facts.ts";
 import { Redeliveries } from "./redeliveries.ts";
 import type { DispatchMode } from "./route.ts";
 import { directDelivery } from "./serve.ts";
@@ -181,7 +182,8 @@ export class OperatorServer {
     const frame = this.#server.read(message);
     if (frame === undefined || (frame.kind !== "request" && frame.kind !== "post")) return;
     if (this.#held.length === 0 && this.#slots.take()) {
-      this.#server.accept(frame, message, directDelivery(frame, () => this.#slots.release()), this.#options.methods);
+      const delivery = directDelivery(frame, () => this.#slots.release(), this.name);
+      this.#server.accept(frame, message, delivery, this.#options.methods);
       // Accepted: whoever fires and forgets need not wait for the end.
       if (frame.kind === "post") this.#server.acceptPost(frame);
     } else {
@@ -214,7 +216,7 @@ export class OperatorServer {
     const error = fault(text, Code.DeadlineExceeded, { reason: "EXPIRED", operator: this.name });
     this.#server.reject(frame, error, request.deliveries);
     this.#options.watch?.refused(modeOf(frame), "deadline_exceeded");
-    if (frame.kind === "post") void this.#giveUp(request, "EXPIRED", request.deliveries - 1);
+    if (frame.kind === "post") void this.#giveUp(request, "EXPIRED", request.deliveries - 1, frame);
     else request.acknowledge();
     return true;
   }
@@ -239,7 +241,7 @@ export class OperatorServer {
   async #giveUpAfter(limit: number, frame: CallerFrame, request: StoredRequest): Promise<void> {
     const text = `Gave up the request to operator "${this.name}" after ${limit} attempts: its workers died or fell silent`;
     const facts = { reason: "MAX_ATTEMPTS", operator: this.name, instance: this.#server.instance, attempt: limit };
-    const buried = await this.#giveUp(request, "MAX_ATTEMPTS", limit);
+    const buried = await this.#giveUp(request, "MAX_ATTEMPTS", limit, frame);
     if (!buried) return;
     this.#options.watch?.refused(modeOf(frame), "aborted");
     this.#server.reject(frame, fault(text, Code.Aborted, facts), request.deliveries);
@@ -252,6 +254,7 @@ export class OperatorServer {
     this.#options.watch?.taken(ageMs, request.deliveries);
     const delivery: Delivery = {
       attempt,
+      operator: this.name,
       mode: modeOf(frame),
       deadlineAt,
       progressSubject: request.progressSubject,
@@ -285,7 +288,7 @@ export class OperatorServer {
   #forget(frame: CallerFrame): void {
     this.#store.forgetAttempts(this.name, frame).catch((error) => {
       // They go with their time.
-      this.#server.logger.debug("Cannot forget attempts", { operator: this.name, error: String(error) });
+      this.#server.logger.debug("Cannot forget attempts", { operator: this.name, callId: frame.call, error: String(error) });
     });
   }
 
@@ -307,16 +310,20 @@ export class OperatorServer {
     this.#pull?.demand();
   }
 
-  async #giveUp(request: StoredRequest, reason: string, attempts: number): Promise<boolean> {
+  async #giveUp(request: StoredRequest, reason: string, attempts: number, frame?: CallerFrame): Promise<boolean> {
+    const { logger } = this.#server;
+    const known = frame === undefined ? {} : logFacts(frame, attempts, this.name, request.message.header(META_HEADER));
+    const facts = { operator: this.name, seq: request.seq, reason, ...known };
     try {
       await this.#store.bury(this.name, request, reason, attempts);
     } catch (error) {
       // Not acknowledged: it is delivered again, and buried then.
-      this.#server.logger.error("Cannot store a dead letter", { reason, error: String(error) });
+      logger.error("Cannot store a dead letter", { ...facts, error: String(error) });
       return false;
     }
     request.acknowledge();
     this.#options.watch?.buried(reason);
+    logger.warn("Gave up a request", facts);
     return true;
   }
 
@@ -351,7 +358,8 @@ export class OperatorServer {
         this.#server.report(frame, stored ? "queued" : "unknown");
       }
     } catch (error) {
-      this.#server.logger.debug("Cannot look after a stored request", { error: String(error) });
+      const facts = { operator: name, callId: frame.call, error: String(error) };
+      this.#server.logger.debug("Cannot look after a stored request", facts);
     }
   }
 }

@@ -53,7 +53,8 @@ export class Redeliveries {
     try {
       return 1 + await this.#store.attempts(this.#operator, frame);
     } catch (error) {
-      this.#logger.warn("Cannot look up attempts", { operator: this.#operator, error: String(error) });
+      const facts = { operator: this.#operator, callId: frame.call, error: String(error) };
+      this.#logger.warn("Cannot look up attempts", facts);
       return request.deliveries;
     }
   }
@@ -75,7 +76,8 @@ export class Redeliveries {
     try {
       await this.#store.countAttempt(this.#operator, frame, attempt);
     } catch (error) {
-      this.#logger.warn("Cannot count an attempt", { operator: this.#operator, error: String(error) });
+      const facts = { operator: this.#operator, callId: frame.call, attempt, error: String(error) };
+      this.#logger.warn("Cannot count an attempt", facts);
     }
     return !this.#stopped;
   }

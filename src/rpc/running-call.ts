@@ -11,6 +11,7 @@ import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame } from "./fra
 import { LazyHandlerContext } from "./handler-context.ts";
 import type { InboundOwner } from "./inbound.ts";
 import { Intake } from "./intake.ts";
+import { logFacts, type RequestFacts } from "./log-facts.ts";
 import { encodeMetadata } from "./metadata.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -95,14 +96,14 @@ export class RunningCall implements CallInfo, InboundOwner {
       this.#answer("error", encodeError(error), encodeMetadata(this.#errorMetadata(error)));
     } catch (cause) {
       // Details or metadata past the broker's limit: the code and the message still fit.
-      this.#server.logger.warn("Cannot send an error whole", { method: this.frame.method, cause: String(cause) });
+      this.#server.logger.warn("Cannot send an error whole", { ...this.#facts, cause: String(cause) });
       const short = new ConnectError(error.rawMessage.slice(0, MAX_SHORT_MESSAGE), error.code);
       try {
         this.#answer("error", encodeError(short), "");
       } catch (lost) {
         // Not acknowledged either: a stored request goes to another instance, or comes back to this one.
         this.#answered = true;
-        this.#server.logger.error("Cannot answer a call", { method: this.frame.method, error: String(lost) });
+        this.#server.logger.error("Cannot answer a call", { ...this.#facts, error: String(lost) });
       }
     }
     this.#interrupt?.(error);
@@ -318,8 +319,12 @@ export class RunningCall implements CallInfo, InboundOwner {
   /** As Connect has it over HTTP: what a handler did not mean to tell stays here, in the log. */
   #errorOf(error: unknown): ConnectError {
     if (error instanceof ConnectError) return error;
-    this.#server.logger.error("A handler failed", { method: this.frame.method, error: String(error) });
+    this.#server.logger.error("A handler failed", { ...this.#facts, error: String(error) });
     return new ConnectError("internal error", Code.Internal, undefined, undefined, error);
+  }
+
+  get #facts(): RequestFacts {
+    return logFacts(this.frame, this.#attempt, this.delivery.operator, this.#context.metadata);
   }
 
   #errorMetadata(error: ConnectError): Headers | undefined {

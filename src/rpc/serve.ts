@@ -24,10 +24,11 @@ export interface Served extends AsyncDisposable {
 }
 
 /** A direct request as a delivery: nothing is stored, its deadline counts from now. */
-export function directDelivery(frame: CallerFrame, settled: () => void): Delivery {
+export function directDelivery(frame: CallerFrame, settled: () => void, operator?: string): Delivery {
   const deadlineAt = frame.timeoutMs === 0 ? Infinity : performance.now() + frame.timeoutMs;
   return {
     attempt: 1,
+    operator,
     mode: "direct",
     deadlineAt,
     progressSubject: undefined,

@@ -97,7 +97,7 @@ export class BusTransport implements Transport {
   ): Promise<UnaryResponse<I, O>> {
     const deadlineMs = this.#deadlineOf(timeoutMs);
     if (this.#interceptors.length === 0) {
-      const headers = header === undefined ? undefined : new Headers(header);
+      const headers = headersOf(header);
       return this.#unary(method, headers, create(method.input, input), deadlineMs, signal, contextValues);
     }
     return runUnaryCall<I, O>({
@@ -131,15 +131,13 @@ export class BusTransport implements Transport {
       const call = new StreamCall(this.#caller, { ...request, seq, ...firstCredit(this.#caller) }, abort, upload).start();
       return new BusStreamResponse(method, call, await call.metadata, this.#codecs, this.#registry);
     };
-    const response = this.#interceptors.length === 0
-      ? send(header === undefined ? undefined : new Headers(header), input, signal)
-      : runStreamingCall<I, O>({
-        interceptors: this.#interceptors,
-        signal,
-        timeoutMs: deadlineMs,
-        req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
-        next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
-      });
+    const response = this.#interceptors.length === 0 ? send(headersOf(header), input, signal) : runStreamingCall<I, O>({
+      interceptors: this.#interceptors,
+      signal,
+      timeoutMs: deadlineMs,
+      req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
+      next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
+    });
     // Who still sends may not have asked for the answers yet: a call that fails meanwhile must not end the process.
     response.catch(() => {});
     return response;
@@ -150,7 +148,7 @@ export class BusTransport implements Transport {
     input: MessageInitShape<I>,
     options: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues } = {},
   ): Promise<void> {
-    const headers = options.header === undefined ? undefined : new Headers(options.header);
+    const headers = headersOf(options.header);
     const payload = this.#encode(method, create(method.input, input));
     const request = this.#request(method, headers, payload, options.timeoutMs, options.contextValues);
     return callPost(this.#caller, { ...request, kind: "post" }, options.signal);
@@ -339,4 +337,9 @@ async function only<T>(messages: AsyncIterable<T>): Promise<T> {
     throw new ConnectError("Cannot call a server stream without a request message", Code.InvalidArgument);
   }
   return found.value;
+}
+
+/** They are only read: a copy would be made for nothing. */
+function headersOf(init: HeadersInit | undefined): Headers | undefined {
+  return init === undefined || init instanceof Headers ? init : new Headers(init);
 }

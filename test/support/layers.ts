@@ -17,7 +17,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   waybill: { knows: ["tensor"], webOnly: true },
   telemetry: { knows: [], webOnly: true },
   bus: { knows: [], webOnly: true },
-  rpc: { knows: ["bus"], webOnly: true },
+  rpc: { knows: ["bus", "telemetry"], webOnly: true },
   discovery: { knows: ["rpc"], webOnly: true },
   events: { knows: ["rpc"], webOnly: true },
   data: { knows: ["tensor", "waybill", "rpc", "telemetry"], webOnly: true },
