@@ -18,6 +18,7 @@ import {
 } from "../tensor/mod.ts";
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
+import { answerIn, isMany, mapped } from "./conversation.ts";
 import { type InlineChoice, inlineToParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
@@ -182,8 +183,11 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   /**
    * Calls the operator and yields each answer as it comes. Leaving the loop early cancels the call. Throws as
    * {@linkcode infer} does, and `data_loss` when a part of the answer is missing.
+   *
+   * @param inputs one request's; or a stream of them, each answered in its turn: they are asked for only as fast as the operator
+   * takes them, and let go when the call ends
    */
-  stream(inputs: I, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
+  stream(inputs: I | AsyncIterable<I>, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
     const { observers } = this.#context;
     if (observers.length === 0) return this.#stream(inputs, options);
     const given = options.headers ?? this.#options.headers;
@@ -191,7 +195,8 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     return observedStream(observers, this.#facts("stream", options), given, send);
   }
 
-  async *#stream(inputs: I, options: CallOptions): AsyncGenerator<O, void, undefined> {
+  async *#stream(inputs: I | AsyncIterable<I>, options: CallOptions): AsyncGenerator<O, void, undefined> {
+    if (isMany(inputs)) return yield* this.#converse(inputs, options);
     const call = { ...this.#options, ...options };
     const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
@@ -210,6 +215,33 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
       }
     } finally {
       if (stored.length > 0) this.#context.discard(stored);
+    }
+  }
+
+  async *#converse(inputs: AsyncIterable<I>, options: CallOptions): AsyncGenerator<O, void, undefined> {
+    const call = { ...this.#options, ...options };
+    const transport = this.#transportOf(options);
+    const facts = await this.#context.facts(this.name, this.version);
+    const kept: Waybill[] = [];
+    const requests = mapped(inputs, async (each) => {
+      const { request, stored } = await this.#request(each, call, facts);
+      kept.push(...stored);
+      return request;
+    });
+    try {
+      const response = await transport.stream(
+        GRPCInferenceService.method.modelStreamInfer,
+        call.signal,
+        timeoutOf(call),
+        call.headers,
+        requests,
+        contextValuesOf(call.idempotencyKey, false),
+      );
+      for await (const message of response.message) {
+        yield await this.#read(answerIn(message, this.name), (response as BusStreamResponse<never, never>).source);
+      }
+    } finally {
+      if (kept.length > 0) this.#context.discard(kept);
     }
   }
 

@@ -94,6 +94,7 @@ describe("the pages", () => {
       "total 1 FP32",
     ]);
     expect(await linesOf(programs, "own-connection.ts")).toEqual(["[ 8 ]"]);
+    expect(await linesOf(programs, "conversation.ts")).toEqual(["2", "4", "6"]);
   });
 
   test("serve every kind of operator", async () => {

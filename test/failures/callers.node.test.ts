@@ -4,7 +4,8 @@ import { Code } from "@connectrpc/connect";
 import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
 import { Subjects } from "../../src/rpc/subjects.ts";
 import { until } from "../support/program.ts";
-import { failure } from "../support/waiting.ts";
+import { openRelay } from "../support/relay.ts";
+import { failure, gate } from "../support/waiting.ts";
 import { Troubled } from "./troubled.ts";
 
 let world: Troubled;
@@ -31,6 +32,47 @@ describe("a client", () => {
     await until("nothing is stored", async () => await stored(other, "hang") === 0);
     await new Promise((resolve) => setTimeout(resolve, 500));
     expect(worker.count(/@hanging/)).toBe(1);
+  });
+});
+
+describe("a client that streams", () => {
+  test("and whose process is killed in the middle of it ends the handler within seconds", async () => {
+    const worker = await world.worker();
+    const args = [world.broker.tcpUrl, world.namespace, "hang", "talking"];
+    const client = world.program("test/fixtures/lonely-client.ts", args);
+    await worker.waitFor(/@hanging/);
+    await client.kill("SIGKILL");
+    await worker.waitFor(/@aborted .*The caller is gone/, 20_000);
+    expect(worker.count(/@hanging/)).toBe(1);
+  });
+
+  test("goes on talking after a lost connection, if nothing was on its way", async () => {
+    await world.worker();
+    const relay = await openRelay(world.broker.tcpUrl);
+    try {
+      const client = await world.client({}, relay.url);
+      let turn = gate();
+      const inputs = async function* () {
+        for (let i = 0; i < 4; i++) {
+          yield { i: Int32Array.of(i) };
+          await turn.promise;
+          turn = gate();
+        }
+      };
+      const got: number[] = [];
+      for await (const { i } of client.operator("echo").stream(inputs())) {
+        got.push(...(await i!.fetch()).toNumbers());
+        if (got.length === 2) {
+          relay.cut();
+          await until("the connection is lost", () => !client.bus.connected);
+          await until("it is back", () => client.bus.connected);
+        }
+        turn.open();
+      }
+      expect(got).toEqual([0, 1, 2, 3]);
+    } finally {
+      await relay.close();
+    }
   });
 });
 

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { errorDetail, infoOf } from "../../mod.ts";
-import type { RuntimeName } from "../support/program.ts";
+import { type RuntimeName, until } from "../support/program.ts";
 import { failure } from "../support/waiting.ts";
 import { countOf, Troubled, whoever } from "./troubled.ts";
 
@@ -57,6 +57,27 @@ describe("a worker", () => {
     const error = await failure(pieces.next());
     expect([error.code, errorDetail(error)?.reason]).toEqual([Code.Unavailable, "INSTANCE_LOST"]);
     expect(performance.now() - killed).toBeLessThan(8_000);
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    expect(countOf(workers, /@streaming/)).toBe(1);
+  });
+
+  test("that is killed while its caller streams fails the call unavailable, lets the source go, and nobody runs it again", async () => {
+    const workers = [await world.worker(), await world.worker()];
+    const client = await world.client();
+    let left = false;
+    const inputs = async function* () {
+      try {
+        for (;;) yield {};
+      } finally {
+        left = true;
+      }
+    };
+    const pieces = client.operator("pieces").stream(inputs(), { parameters: { count: 1, hangAfter: 0 } });
+    await pieces.next();
+    await (await whoever(workers, /@piece 0/)).kill("SIGKILL");
+    const error = await failure(pieces.next());
+    expect([error.code, errorDetail(error)?.reason]).toEqual([Code.Unavailable, "INSTANCE_LOST"]);
+    await until("the source is let go", () => left);
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     expect(countOf(workers, /@streaming/)).toBe(1);
   });

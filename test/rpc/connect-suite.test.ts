@@ -3,6 +3,7 @@ import { type Client, Code, createClient, decodeBinaryHeader, encodeBinaryHeader
 import { GRPCInferenceService } from "../../gen/inference/grpc_service_pb.ts";
 import { ErrorDetailSchema } from "../../gen/waybill/v1/error_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
+import { ConformanceService } from "../conformance/gen/connectrpc/conformance/v1/service_pb.ts";
 import { until } from "../support/program.ts";
 import { collect, failure } from "../support/waiting.ts";
 import { detail, type Way, ways } from "./connect-world.ts";
@@ -27,15 +28,22 @@ function tracer(name: string, seen: string[]): Interceptor {
   };
 }
 
+/** A stream of messages of one byte each. */
+async function* bytes(...all: number[]): AsyncGenerator<{ requestData: Uint8Array<ArrayBuffer> }> {
+  for (const byte of all) yield { requestData: Uint8Array.of(byte) };
+}
+
 for (const kind of ways) {
   describe(`a service over ${kind.name}`, () => {
     let way: Way;
     let unary: Client<typeof GRPCInferenceService>;
     let streams: Client<typeof OperatorService>;
+    let uploads: Client<typeof ConformanceService>;
     beforeAll(async () => {
       way = await kind.open();
       unary = createClient(GRPCInferenceService, way.transport());
       streams = createClient(OperatorService, way.transport());
+      uploads = createClient(ConformanceService, way.transport());
     });
     afterAll(() => way.close());
 
@@ -114,6 +122,29 @@ for (const kind of ways) {
       expect(items).toEqual([]);
       expect(header.get("x-many")).toBe("one, two");
       expect(trailer.get("x-end")).toBe("over");
+    });
+
+    test("takes a stream of messages, and answers it with one or with as many", async () => {
+      let header = new Headers();
+      let trailer = new Headers();
+      const options = { onHeader: (got: Headers) => header = got, onTrailer: (got: Headers) => trailer = got };
+      const one = await uploads.clientStream(bytes(1, 2, 3), { ...options, headers: { "x-ask": "who" } });
+      expect(one.payload?.data).toEqual(Uint8Array.of(6));
+      expect(header.get("x-answer")).toBe("who, heard");
+      expect(trailer.get("x-end")).toBe("over");
+      expect((await uploads.clientStream(bytes())).payload?.data).toEqual(Uint8Array.of(0));
+      const many = await collect(uploads.bidiStream(bytes(4, 5), { ...options, headers: { "x-ask": "again" } }));
+      expect(many.map(({ payload }) => payload?.data[0])).toEqual([4, 5]);
+      expect(header.get("x-answer")).toBe("again, heard");
+      expect(trailer.get("x-end")).toBe("over");
+      expect(await collect(uploads.bidiStream(bytes()))).toEqual([]);
+    });
+
+    test("fails a stream of messages with details", async () => {
+      const error = await failure(uploads.clientStream(bytes(1, 13, 2)));
+      expect([error.code, error.rawMessage]).toEqual([Code.FailedPrecondition, "Broken: ü"]);
+      expect(error.findDetails(ErrorDetailSchema)).toEqual([detail]);
+      expect(error.metadata.get("x-why")).toBe("because");
     });
 
     test("fails a stream after its items, with details", async () => {

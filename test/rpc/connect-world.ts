@@ -17,6 +17,7 @@ import { create } from "@bufbuild/protobuf";
 import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import { type ErrorDetail, ErrorDetailSchema } from "../../gen/waybill/v1/error_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
+import { ConformanceService } from "../conformance/gen/connectrpc/conformance/v1/service_pb.ts";
 import { type Bus, connectBus, connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
 import { serveHttp } from "../../src/data/server.ts";
 import { Caller } from "../../src/rpc/caller.ts";
@@ -70,6 +71,7 @@ function failure(name: string): Error {
 function implementations(record: Record): {
   unary: Partial<ServiceImpl<typeof GRPCInferenceService>>;
   stream: ServiceImpl<typeof OperatorService>;
+  uploads: Partial<ServiceImpl<typeof ConformanceService>>;
 } {
   const wait = (context: HandlerContext): Promise<never> =>
     aborted(context.signal).catch((reason) => {
@@ -103,6 +105,21 @@ function implementations(record: Record): {
         }
       },
     },
+    uploads: {
+      async clientStream(requests, context) {
+        answerMetadata(context);
+        let total = 0;
+        for await (const { requestData } of requests) {
+          if (requestData[0] === 13) throw failure("typed");
+          total += requestData[0] ?? 0;
+        }
+        return { payload: { data: Uint8Array.of(total) } };
+      },
+      async *bidiStream(requests, context) {
+        answerMetadata(context);
+        for await (const { requestData } of requests) yield { payload: { data: requestData } };
+      },
+    },
   };
 }
 
@@ -124,10 +141,11 @@ const routerWay: WayKind = {
   name: "createRouterTransport",
   open(serverInterceptors = []) {
     const record = newRecord();
-    const { unary, stream } = implementations(record);
+    const { unary, stream, uploads } = implementations(record);
     const transport = (interceptors: Interceptor[] = []) =>
       createRouterTransport(
-        ({ service }) => void (service(GRPCInferenceService, unary), service(OperatorService, stream)),
+        ({ service }) =>
+          void (service(GRPCInferenceService, unary), service(OperatorService, stream), service(ConformanceService, uploads)),
         { router: { interceptors: serverInterceptors }, transport: { interceptors } },
       );
     return Promise.resolve({ record, transport, close: () => Promise.resolve() });
@@ -138,8 +156,9 @@ const httpWay: WayKind = {
   name: "HTTP",
   async open(interceptors = []) {
     const record = newRecord();
-    const { unary, stream } = implementations(record);
-    const router = createConnectRouter({ interceptors }).service(GRPCInferenceService, unary).service(OperatorService, stream);
+    const { unary, stream, uploads } = implementations(record);
+    const router = createConnectRouter({ interceptors }).service(GRPCInferenceService, unary).service(OperatorService, stream)
+      .service(ConformanceService, uploads);
     const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, createFetchHandler(handler)]));
     const fetchAll = (request: Request) =>
       handlers.get(new URL(request.url).pathname)?.(request) ?? new Response(undefined, { status: 404 });
@@ -163,13 +182,14 @@ async function overBus(
   end: () => Promise<void>,
 ): Promise<Way> {
   const record = newRecord();
-  const { unary, stream } = implementations(record);
+  const { unary, stream, uploads } = implementations(record);
   const served = serve(buses.server, {
     namespace: "test",
     subject: "wb.test.n.suite",
     services: [
       createServiceImplSpec<typeof GRPCInferenceService>(GRPCInferenceService, unary),
       createServiceImplSpec<typeof OperatorService>(OperatorService, stream),
+      createServiceImplSpec<typeof ConformanceService>(ConformanceService, uploads),
     ],
     interceptors,
   });

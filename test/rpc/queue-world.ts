@@ -24,6 +24,7 @@ export const ackWaitMs = 1_500;
 export interface Behaviour {
   infer?: (text: string, context: HandlerContext) => string | Promise<string>;
   stream?: (text: string, context: HandlerContext) => AsyncIterable<string>;
+  converse?: (texts: AsyncIterable<string>, context: HandlerContext) => AsyncIterable<string>;
   maxInflight?: number;
   version?: string;
 }
@@ -90,7 +91,7 @@ export class QueueWorld {
     const bus = await connectBus(this.broker.tcpUrl, { reconnectWaitMs: 50 });
     const server = new CallServer(bus, { namespace: this.subjects.namespace });
     const store = new JetStreamStore(bus, this.subjects, server.instance);
-    const { infer = (text) => text, stream, maxInflight = 5, version = "1" } = behaviour;
+    const { infer = (text) => text, stream, converse, maxInflight = 5, version = "1" } = behaviour;
     const operator = new OperatorServer(server, store, {
       declaration: this.declaration,
       version,
@@ -99,6 +100,9 @@ export class QueueWorld {
       methods: methodsOf(
         createServiceImplSpec<typeof GRPCInferenceService>(GRPCInferenceService, {
           modelInfer: async ({ id }, context) => ({ id: await infer(id, context) }),
+          modelStreamInfer: async function* (requests, context) {
+            for await (const id of converse?.(textsOf(requests), context) ?? []) yield { inferResponse: { id } };
+          },
         }),
         createServiceImplSpec<typeof OperatorService>(OperatorService, {
           inferStream: async function* ({ id }, context) {
@@ -197,6 +201,17 @@ export class QueueCaller {
     for await (const { id } of answer.message) yield id;
   }
 
+  /** Sends texts, and yields what comes back. */
+  async *converse(texts: AsyncIterable<string>, choice: CallChoice = {}): AsyncGenerator<string> {
+    const { signal, timeoutMs = 30_000 } = choice;
+    const requests = (async function* () {
+      for await (const id of texts) yield { id };
+    })();
+    const method = GRPCInferenceService.method.modelStreamInfer;
+    const answer = await this.#transport(choice).stream(method, signal, timeoutMs, undefined, requests);
+    for await (const { inferResponse } of answer.message) yield inferResponse?.id ?? "";
+  }
+
   post(text: string, choice: CallChoice = {}): Promise<void> {
     const method = GRPCInferenceService.method.modelInfer;
     const { signal, timeoutMs } = choice;
@@ -206,6 +221,10 @@ export class QueueCaller {
   #transport(choice: CallChoice): BusTransport {
     return new BusTransport({ caller: this.caller, route: operatorRoute(this.caller.subjects, this.#operator, choice) });
   }
+}
+
+async function* textsOf(requests: AsyncIterable<{ id: string }>): AsyncGenerator<string> {
+  for await (const { id } of requests) yield id;
 }
 
 function values({ idempotencyKey, idempotent }: CallChoice) {

@@ -120,6 +120,30 @@ const streams: Behaviour = {
   },
 };
 
+const converses: Behaviour = {
+  name: "streams inputs as fast as they are taken, and may make each of the answer before it",
+  feature: "stream",
+  async run(client) {
+    const echo = client.operator("echo");
+    const inputs = async function* () {
+      for (let i = 0; i < 200; i++) yield { x: Int32Array.of(i) };
+    };
+    const seen: number[] = [];
+    for await (const { x } of echo.stream(inputs(), { mode: "direct" })) seen.push(...(await x!.fetch()).toNumbers());
+    same("answers", seen, Array.from({ length: 200 }, (_, index) => index));
+    let answered = Promise.withResolvers<number>();
+    const talk = async function* () {
+      for (let n = 1; n < 20; n = await answered.promise, answered = Promise.withResolvers()) yield { x: Int32Array.of(n * 3) };
+    };
+    const heard: number[] = [];
+    for await (const { x } of echo.stream(talk())) {
+      heard.push(...(await x!.fetch()).toNumbers());
+      answered.resolve(heard.at(-1) as number);
+    }
+    same("conversation", heard, [3, 9, 27]);
+  },
+};
+
 const posts: Behaviour = {
   name: "posts a request that nobody answers",
   feature: "post",
@@ -245,6 +269,7 @@ export const behaviours: readonly Behaviour[] = [
   infers,
   many,
   streams,
+  converses,
   posts,
   reads,
   uploads,
