@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { issuesText } from "../rpc/schema-issues.ts";
 import { checkTensors, type TensorSpecs } from "../tensor/mod.ts";
 import type { AnyTensor } from "./values.ts";
 
@@ -26,9 +27,5 @@ export function checkSchema(label: string, schema: TensorSchema, tensors: Record
 
 function refuseIssues(label: string, result: StandardSchemaV1.Result<unknown>): void {
   if (result.issues === undefined) return;
-  const issues = result.issues.map(({ message, path }) => {
-    const where = path?.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-    return where ? `${where}: ${message}` : message;
-  });
-  throw new ConnectError(`Cannot use ${label}: ${issues.join("; ")}`, Code.InvalidArgument);
+  throw new ConnectError(`Cannot use ${label}: ${issuesText(result.issues)}`, Code.InvalidArgument);
 }

@@ -1,6 +1,7 @@
 import { type DescMessage, type Message, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { StandardSchemaV1 } from "@standard-schema/spec";
+import { issuesText } from "../rpc/schema-issues.ts";
 
 export const BYTES_TYPE = "application/octet-stream";
 export const JSON_TYPE = "application/json";
@@ -50,11 +51,7 @@ export async function checkPayload<S extends StandardSchemaV1>(
 ): Promise<StandardSchemaV1.InferOutput<S>> {
   const result = await schema["~standard"].validate(value);
   if (result.issues === undefined) return result.value as StandardSchemaV1.InferOutput<S>;
-  const issues = result.issues.map(({ message, path = [] }) => {
-    const where = path.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-    return where === "" ? message : `${where}: ${message}`;
-  });
-  throw refusal(`${action}: ${issues.join("; ")}`);
+  throw refusal(`${action}: ${issuesText(result.issues)}`);
 }
 
 function isMessageSchema(schema: PayloadSchema): schema is DescMessage {
