@@ -1,5 +1,6 @@
 import { type CommandDef, defineCommand } from "citty";
-import { type DeploymentOverrides, deploymentPrinter, type LogLevel, runDeployment } from "../deployment/mod.ts";
+import { deploymentLog, type DeploymentOverrides, deploymentPrinter, type LogLevel, runDeployment } from "../deployment/mod.ts";
+import { programLogger } from "../worker/program-logger.ts";
 import { detach } from "./detach.ts";
 import { telling } from "./failure.ts";
 import { loadDeployment } from "./load-deployment.ts";
@@ -14,6 +15,7 @@ const args = {
   "starting-metrics-port": { type: "string", description: "Port of the first worker's metrics, +1 for each other; 0 for none" },
   port: { type: "string", description: "TCP port of the broker; 0 for a free one" },
   "websocket-port": { type: "string", description: "Websocket port of the broker; 0 for a free one" },
+  json: { type: "boolean", description: "Print JSON lines, for programs that collect logs" },
   detach: { type: "boolean", description: "Leave it running in the background once it serves" },
 } as const;
 
@@ -36,6 +38,9 @@ export const up: CommandDef<typeof args> = defineCommand({
         websocketPort: port("--websocket-port", args["websocket-port"]),
       };
       if (args.detach) return await detach(definition, overrides);
-      return await runDeployment(definition, { ...overrides, onEvent: deploymentPrinter({ verbose: level === "debug" }) });
+      const onEvent = args.json
+        ? deploymentLog(programLogger({ WAYBILL_LOG_LEVEL: level }, false))
+        : deploymentPrinter({ verbose: level === "debug" });
+      return await runDeployment(definition, { ...overrides, onEvent });
     }),
 });

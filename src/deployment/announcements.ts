@@ -1,8 +1,8 @@
 import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { Client } from "../client/client.ts";
 import { Events } from "../events/events.ts";
+import { eventFacts } from "./event-facts.ts";
 import type { DeploymentEvent } from "./events.ts";
-import type { DeploymentStatus, WorkerStatus } from "./status.ts";
 
 /** Who the events of deployments are from. */
 const COMPONENT = "supervisor";
@@ -24,7 +24,7 @@ export class Announcements {
 
   /** Publishes an event, and waits for nothing: what a deployment does never depends on who listens. */
   announce(event: DeploymentEvent): void {
-    const told = toldOf(event);
+    const told = eventFacts(event);
     if (told === undefined) return;
     const topic = ["deployment", this.#deployment, ..."worker" in event ? [event.worker.name] : []];
     this.#events.publish(topic, told, { type: event.type }).catch((error) => {
@@ -36,42 +36,4 @@ export class Announcements {
   close(): void {
     this.#events.close();
   }
-}
-
-function toldOf(event: DeploymentEvent): Record<string, unknown> | undefined {
-  if ("deployment" in event) return { deployment: deploymentOf(event.deployment) };
-  switch (event.type) {
-    case "worker-starting":
-    case "worker-ready":
-    case "worker-lost":
-    case "worker-stopping":
-      return { worker: workerOf(event.worker) };
-    case "worker-exited": {
-      const { exit, inARow, restartInMs } = event;
-      return { worker: workerOf(event.worker), exit, inARow, restartInMs };
-    }
-    case "worker-stopped":
-      return { worker: workerOf(event.worker), exit: event.exit };
-    case "broker-exited":
-      return { exit: event.exit, restartInMs: event.restartInMs };
-    case "broker-restarted":
-      return { pid: event.pid };
-    case "changing":
-      return { command: event.change.command };
-    case "changed":
-      return {
-        command: event.change.command,
-        components: event.result.components.map(({ name, count, ready, health }) => ({ name, count, ready, health })),
-      };
-    default:
-      return undefined;
-  }
-}
-
-function workerOf({ name, instance, pid, runtime, state, restarts, operators }: WorkerStatus): Record<string, unknown> {
-  return { name, instance, pid, runtime, state, restarts, operators };
-}
-
-function deploymentOf({ name, namespace, state, workers }: DeploymentStatus): Record<string, unknown> {
-  return { name, namespace, state, workers: workers.map(workerOf) };
 }

@@ -7,6 +7,7 @@ export { defineDeployment, isDeploymentDefinition } from "./definition.ts";
 export { changeRunning, findRunning, runningDeployments, stopRunning } from "./control/running.ts";
 export { clientsOfRunning } from "./control/clients.ts";
 export { deadLettersOf, deadRequestOf } from "./dead-letters.ts";
+export { deploymentLog } from "./deployment-log.ts";
 export { deploymentPrinter } from "./printer.ts";
 export { runDeployment } from "./run-deployment.ts";
 export { startDeployment } from "./start-deployment.ts";

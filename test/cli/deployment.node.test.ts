@@ -105,6 +105,22 @@ describe("waybill down", () => {
 });
 
 describe("waybill up", () => {
+  test("prints JSON lines where it is told to", async () => {
+    await withFolder(async (folder) => {
+      const args = ["up", deployFile, "--json", "--log-dir", join(folder, "logs"), ...freeBroker];
+      const up = startProgram("src/cli/main.ts", args, { env: { XDG_RUNTIME_DIR: folder } });
+      try {
+        await up.waitFor(/"event":"started"/, 50_000);
+        expect(await codeOf(up.kill("SIGTERM"))).toBe(0);
+      } finally {
+        await up.kill();
+      }
+      const lines = up.output.trim().split("\n").map((line) => JSON.parse(line));
+      expect(lines.map(({ msg }) => msg)).toContain("Worker double.0: ready");
+      expect(lines.at(-1)).toMatchObject({ level: 30, msg: "The deployment: stopped", exitCode: 0 });
+    });
+  });
+
   test("leaves a deployment in the background where it is told to", async () => {
     await withFolder(async (folder) => {
       const args = ["up", deployFile, ...freeBroker, "--log-dir", join(folder, "logs"), "--detach"];
