@@ -3,6 +3,7 @@ import { chmod, cp, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { Code, connect } from "../../mod.ts";
+import { defineDeployment, startDeployment } from "../../src/deployment/mod.ts";
 import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
 import { startProgram, until } from "../support/program.ts";
 import { RawNats } from "../support/raw-nats.ts";
@@ -17,7 +18,7 @@ import {
   SUPERVISOR_STORAGE,
   USERS,
 } from "./permissions-table.ts";
-import { childrenOf, ownPid, untilGone } from "./support.ts";
+import { childrenOf, freePorts, ownPid, testOptions, untilGone, withFolder } from "./support.ts";
 
 const letters = Object.keys(USERS) as Letter[];
 const subjectsFor = (rows: readonly Row[], letter: Letter) =>
@@ -227,15 +228,33 @@ describe("the users of a deployment's own broker", () => {
     });
   });
 
-  test("are found again by local clients when the deployment is started anew", async () => {
-    await withGuarded(async ({ connectAs, deployment }) => {
-      const client = await connectAs("client", { reconnectWaitMs: 20 });
-      const pid = deployment.status().broker?.pid ?? 0;
-      process.kill(pid, "SIGKILL");
-      await until("the connection is lost", () => !client.bus.connected);
-      await until("it is back", () => client.bus.connected, 20_000);
-      const { y } = await client.operator("double").infer({ x: Float32Array.of(3) }, { timeoutMs: 30_000 });
-      expect((await y?.fetch())?.data[0]).toBe(6);
+  test("are found by local programs before and after the deployment is started anew, with other passwords", async () => {
+    await withFolder(async (folder) => {
+      const port = await freePorts(2);
+      const stateDir = join(folder, "waybill");
+      const definition = defineDeployment(testOptions(folder, { broker: { port, websocketPort: port + 1 } }));
+      const local = { folder: stateDir };
+      // It waits for a broker that is not there yet, and is not refused by one that is about to be.
+      const early = connect(`ws://127.0.0.1:${port + 1}`, { local, waitOnFirstConnectMs: 30_000, reconnectWaitMs: 5 });
+      const first = await startDeployment(definition, { stateDir });
+      const client = await early;
+      const double = async () => {
+        const { y } = await client.operator("double").infer({ x: Float32Array.of(3) }, { timeoutMs: 30_000 });
+        return (await y?.fetch())?.data[0];
+      };
+      expect(await double()).toBe(6);
+      const before = first.clientUrls();
+      await first.stop();
+      const second = await startDeployment(definition, { stateDir });
+      try {
+        await until("it is back", () => client.bus.connected, 20_000);
+        expect(await double()).toBe(6);
+        expect(second.clientUrls()).not.toEqual(before);
+        await expect(connect(before)).rejects.toMatchObject({ code: Code.Unauthenticated });
+      } finally {
+        await client.close();
+        await second.stop();
+      }
     });
-  });
+  }, 60_000);
 });
