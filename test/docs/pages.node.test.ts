@@ -168,6 +168,18 @@ describe("the pages", () => {
     expect(up.output).toContain("Workers Stopped Exit Code 0");
   });
 
+  test("change what runs", async () => {
+    const programs = await programsOf("docs/live-changes.md");
+    expect((await linesOf(programs, "autoscale.ts")).slice(2)).toEqual([
+      "2 of 2",
+      "answers.1 draining",
+      "answers.1 stopped",
+      "answers.1 starting",
+      "answers.1 ready",
+      "0",
+    ]);
+  });
+
   test("give a reason for every dependency, and a row for every layer", async () => {
     const text = await readFile("ARCHITECTURE.md", "utf8");
     const { dependencies, devDependencies } = JSON.parse(await readFile("package.json", "utf8"));
