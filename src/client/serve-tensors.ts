@@ -40,8 +40,12 @@ export interface ServedTensors extends AsyncDisposable {
   readonly node: string;
   /** Ways to reach it, in order of preference. */
   readonly ways: readonly Way[];
-  /** Stops serving; what is still held is gone then. */
-  close(): Promise<void>;
+  /**
+   * Stops serving; what is still held is gone then.
+   *
+   * @param options `waitForReleaseMs`: how long to go on serving what is held, and to take nothing new. Default 0
+   */
+  close(options?: { waitForReleaseMs?: number }): Promise<void>;
 }
 
 /** Makes a store and serves it: over HTTP where the runtime can listen, and over the bus. */
@@ -64,11 +68,12 @@ export async function serveTensors(
     services: [nodeServiceSpec(store, { maxMessageBytes: bus.maxPayloadBytes })],
     logger,
   });
-  const close = async () => {
+  const close = async ({ waitForReleaseMs = 0 }: { waitForReleaseMs?: number } = {}) => {
+    if (waitForReleaseMs > 0) await store.close({ waitForReleaseMs });
     await service.close({ drainMs: 1_000 });
     data.removeStore(store);
     await server?.close();
     await store.close();
   };
-  return { store, node, ways: store.ways, close, [Symbol.asyncDispose]: close };
+  return { store, node, ways: store.ways, close, [Symbol.asyncDispose]: () => close() };
 }

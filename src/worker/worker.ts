@@ -25,6 +25,9 @@ import { ThreadBeats } from "./thread-beats.ts";
 import { type ResolvedWorkerOptions, resolveOptions, type WorkerOptions } from "./worker-options.ts";
 import { runtimeName } from "./runtime.ts";
 
+/** How long a drained worker goes on serving tensors: of its last answers, callers are about to fetch them. */
+const LINGER_MS = 2_000;
+
 /**
  * A running worker. It serves from the moment {@linkcode startWorker} resolves; `drain` lets running requests end and takes no
  * new ones, `close` ends them.
@@ -87,7 +90,7 @@ export class Worker implements AsyncDisposable {
     await quietly(store.close());
     await quietly(bus.flush());
     await quietly(server.beats.close());
-    await quietly(served.close());
+    await quietly(served.close({ waitForReleaseMs: Math.min(LINGER_MS, until - performance.now()) }));
     await quietly(status?.close());
     metrics?.close();
     await quietly(client.close());

@@ -18,7 +18,7 @@ describe("scaling a running deployment", () => {
   for (const mode of ["queue", "direct"] as const) {
     test(`loses no ${mode} request while workers come and go under load`, async () => {
       await withDeployment({ workers: [answering] }, async ({ deployment, client }) => {
-        const load = startLoad(client, 16, mode);
+        const load = startLoad(client, 16, { mode });
         for (const count of [3, 1, 2]) {
           const before = load.answered;
           expect(await deployment.scale("answering", count)).toMatchObject({ count, ready: count, health: "ready" });
@@ -48,6 +48,19 @@ describe("scaling a running deployment", () => {
       const waiting = client.operator("double").infer({ x: Float32Array.of(4) }, { timeoutMs: 30_000 });
       await deployment.scale("double", 1);
       expect((await (await waiting).y?.fetch())?.data[0]).toBe(8);
+    });
+  });
+
+  test("leaves callers the time to fetch what a worker answered by reference before it went", async () => {
+    await withDeployment({ workers: [answering] }, async ({ deployment, client }) => {
+      const { n } = await client.operator("answer").infer({ n: Int32Array.of(7) }, { inline: false });
+      let left = false;
+      const leaving = deployment.scale("answering", 0).then(() => left = true);
+      await until("it has no instance any more", async () => (await client.operators())[0]?.instances.length === 0);
+      expect(left).toBe(false);
+      expect((await n?.fetch())?.data[0]).toBe(7);
+      await n?.release();
+      await leaving;
     });
   });
 
@@ -132,6 +145,7 @@ describe("restarting a component", () => {
     await withDeployment({ workers: [{ ...answering, count: 2 }] }, async ({ deployment, client }) => {
       const before = deployment.workers.map(({ pid }) => pid);
       const load = startLoad(client, 8);
+      const fetching = startLoad(client, 4, { inline: false });
       const progress: ChangeProgress[] = [];
       let fewest = Infinity;
       const onProgress = (step: ChangeProgress) => {
@@ -151,9 +165,10 @@ describe("restarting a component", () => {
       await deployment.restart("answering.1", { onProgress, order: "stop-first" });
       expect(stepsOf(progress)).toEqual(["draining", "stopped", "starting", "ready"].map((step) => `answering.1 ${step}`));
       expect(deployment.workers[0]?.pid).toBe(after[0]);
-      const { failures, sent, texts } = await load.stop();
-      expect(failures).toEqual([]);
-      expect(texts.get("one")).toBe(sent);
+      for (const { failures, sent, texts } of [await load.stop(), await fetching.stop()]) {
+        expect(failures).toEqual([]);
+        expect(texts.get("one")).toBe(sent);
+      }
     });
   });
 

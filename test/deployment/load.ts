@@ -20,8 +20,15 @@ export interface Load {
   stop(): Promise<LoadResult>;
 }
 
+/** How requests are made. */
+export interface LoadOptions {
+  readonly mode?: "queue" | "direct";
+  /** Whether answers come in the message, or are fetched from the worker that made them. */
+  readonly inline?: boolean;
+}
+
 /** Calls the operator of the fixture `versioned.ts` by this many callers at once, each request once. */
-export function startLoad(client: Client, callers: number, mode: "queue" | "direct" = "queue"): Load {
+export function startLoad(client: Client, callers: number, { mode = "queue", inline = true }: LoadOptions = {}): Load {
   const texts = new Map<string, number>();
   const pids = new Set<number>();
   const failures: string[] = [];
@@ -33,13 +40,14 @@ export function startLoad(client: Client, callers: number, mode: "queue" | "dire
     while (!stopped) {
       const n = sent++;
       try {
-        const outputs = await operator.infer({ n: Int32Array.of(n) }, { inline: true, timeoutMs: 30_000 });
+        const outputs = await operator.infer({ n: Int32Array.of(n) }, { inline, timeoutMs: 30_000 });
         const seen = Number((await outputs.n?.fetch())?.data[0]);
         if (seen !== n) failures.push(`${n} was answered ${seen}`);
         const [text = ""] = (await outputs.text?.fetch())?.strings() ?? [];
         texts.set(text, (texts.get(text) ?? 0) + 1);
         pids.add(Number((await outputs.pid?.fetch())?.data[0]));
         answered++;
+        await Promise.all(Object.values(outputs).map((output) => output.release()));
       } catch (error) {
         // A few tell as much as all.
         if (failures.length < 10) failures.push(`${n}: ${error}`);
