@@ -1,9 +1,15 @@
+import type { Route } from "./route.ts";
+
 /** A stored request is acknowledged within this time, or something may be wrong. */
 export const ACK_WAIT_MS = 500;
 /** Running instances send a heartbeat each second; this long without one and the instance is lost. */
 export const LOST_AFTER_MS = 5_000;
 /** An instance's id is never used again: nobody listening there is as good as certain. */
 export const DIRECTED_WAIT_MS = 1_000;
+/** How long a request may find nobody to take it. */
+export function patienceMs(operatorWaitMs: number, { directedTo }: Pick<Route, "directedTo">): number {
+  return directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, DIRECTED_WAIT_MS);
+}
 /** How long other instances may still report a call that one does not know. */
 export const UNKNOWN_GRACE_MS = 1_000;
 /** After an outage the others come back a little later, or earlier: for this long nobody's silence or ignorance is a verdict. */

@@ -63,7 +63,7 @@ export abstract class PendingCall {
     this.request = request;
     this.route = request.route;
     const now = this.#heardAt = this.#openedAt = caller.now();
-    this.#giveUpAt = now + this.#patienceMs;
+    this.#giveUpAt = now + timing.patienceMs(this.caller.operatorWaitMs, this.route);
     this.deadlineAt = request.timeoutMs === undefined ? Infinity : now + request.timeoutMs;
     this.#probeDelayMs = caller.probeMs;
     this.#probeAt = now + caller.probeMs;
@@ -130,7 +130,7 @@ export abstract class PendingCall {
     this.#heardAt = this.#openedAt = this.#reconnectedAt = now;
     this.#unknownAt = Infinity;
     if (this.#state !== "opening") return this.#probe(now);
-    this.#giveUpAt = now + this.#patienceMs;
+    this.#giveUpAt = now + timing.patienceMs(this.caller.operatorWaitMs, this.route);
     // What nobody listened to before has not been taken.
     this.#uncertain = this.#wentOut && this.#retryAt === Infinity;
     this.#wentOut = true;
@@ -158,11 +158,6 @@ export abstract class PendingCall {
     this.fail(this.#fault("DEADLINE", text, Code.DeadlineExceeded), tell);
   }
 
-  get #patienceMs(): number {
-    const { operatorWaitMs } = this.caller;
-    return this.route.directedTo === undefined ? operatorWaitMs : Math.min(operatorWaitMs, timing.DIRECTED_WAIT_MS);
-  }
-
   /** When nobody knowing the call is taken for the truth. */
   get #verdictAt(): number {
     return Math.max(this.#unknownAt + timing.UNKNOWN_GRACE_MS, this.#reconnectedAt + timing.REJOIN_MS);
@@ -175,10 +170,13 @@ export abstract class PendingCall {
   }
 
   #onFrame(frame: AnswerFrame, message: BusMessage): void {
-    const now = this.#heardAt = this.caller.now();
-    if (frame.kind === "heartbeat" && frame.word !== "running") return this.#onStatus(frame, now);
+    const now = this.caller.now();
+    const isStatus = frame.kind === "heartbeat" && frame.word !== "running";
+    // Not heard: its signs of life say nothing about the execution that counts.
+    if (!isStatus && frame.kind !== "moved" && this.#isStale(frame)) return;
+    this.#heardAt = now;
+    if (isStatus) return this.#onStatus(frame, now);
     if (frame.kind === "moved") return this.#onMoved(frame, now);
-    if (frame.attempt < this.attempt || (this.committed && this.#isOther(frame))) return;
     this.#unknownAt = Infinity;
     this.#probeAt = now + this.caller.probeMs;
     this.attempt = frame.attempt;
@@ -188,9 +186,13 @@ export abstract class PendingCall {
     else if (this.answered(frame, message)) this.finish();
   }
 
-  /** A second execution of a call that has answered in part: what it says must not be mixed with that. */
-  #isOther(frame: AnswerFrame): boolean {
-    return frame.attempt !== this.attempt || frame.instance !== this.instance;
+  /** An earlier attempt, or a second execution of a call that is one instance's: that must not be mixed with it, and is told to stop. */
+  #isStale({ kind, attempt, instance }: AnswerFrame): boolean {
+    if (!this.committed) return attempt < this.attempt;
+    if (kind === "heartbeat" && instance !== this.instance) {
+      publishLater(this.caller, this.route.control(instance), this.#frame("cancel", "", 0, 0, this.#storedSeq), undefined);
+    }
+    return attempt !== this.attempt || instance !== this.instance;
   }
 
   #onStatus({ word, instance }: AnswerFrame, now: number): void {
@@ -292,7 +294,7 @@ export abstract class PendingCall {
     if (this.#state !== "opening" || this.#retryAt !== Infinity) return;
     if (known === false) {
       this.#nobody = true;
-      this.#giveUpAt = Math.min(this.#giveUpAt, this.#openedAt + this.#patienceMs);
+      this.#giveUpAt = Math.min(this.#giveUpAt, this.#openedAt + timing.patienceMs(this.caller.operatorWaitMs, this.route));
       this.caller.wakeBy(this.#giveUpAt);
     } else if (this.#nobody) this.#reopen();
   }
@@ -309,7 +311,7 @@ export abstract class PendingCall {
     this.#retryAt = Infinity;
     const { known, missing } = await this.caller.lookUp(this.route);
     if (this.#state !== "opening") return;
-    const waited = `nobody took it within ${this.#patienceMs} ms`;
+    const waited = `nobody took it within ${timing.patienceMs(this.caller.operatorWaitMs, this.route)} ms`;
     if (known === false) {
       this.fail(this.#fault("NOT_DECLARED", `${missing ?? "it is not declared"}, and ${waited}`, Code.NotFound), true);
     } else if (this.#nobody) this.fail(this.#fault("NO_INSTANCE", waited, Code.Unavailable), false);
@@ -387,8 +389,7 @@ export abstract class PendingCall {
 
   #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number, seq: number): string {
     const timeoutMs = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
-    const { id: call, caller: { id: caller }, route: { once } } = this;
-    const { codec } = this.request;
+    const { id: call, caller: { id: caller }, route: { once }, request: { codec } } = this;
     return encodeCallerFrame({ kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base: 0, once, method });
   }
 

@@ -156,6 +156,22 @@ describe("two executions of one request", () => {
     expect([(await first).value, ...await collect(items)]).toEqual(["a1", "a2"]);
   });
 
+  test("end up as one: the other is told to stop, and its signs of life do not hide that the first is gone", async () => {
+    const { first, items, later, send } = await world().byHand();
+    send("item", { seq: 1, text: "a1" });
+    expect((await first).value).toBe("a1");
+    const rest = failure(items.next());
+    let over = false;
+    void rest.then(() => over = true);
+    await until("the first counts as lost", async () => {
+      send("heartbeat", { instance: "b", word: "running" });
+      await pause(100);
+      return over;
+    });
+    expect(errorDetail(await rest)).toMatchObject({ reason: "INSTANCE_LOST", instance: "a" });
+    expect(later.filter(({ kind }) => kind === "cancel").length).toBeGreaterThan(1);
+  });
+
   test("give way to the later one as long as nothing was read", async () => {
     const { first, items, send } = await world().byHand();
     send("heartbeat", { word: "running" });

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { type Client, createClient, createServiceImplSpec, type HandlerContext } from "@connectrpc/connect";
+import { type Client, createClient, createServiceImplSpec, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import {
   type BidiStreamRequest,
   BidiStreamResponseSchema,
@@ -8,7 +8,13 @@ import {
 } from "../conformance/gen/connectrpc/conformance/v1/service_pb.ts";
 import { type BusMessage, connectMemory, MemoryBroker, type MemoryBus } from "../../src/bus/mod.ts";
 import { Caller, type CallerOptions } from "../../src/rpc/caller.ts";
-import { type CallerFrame, decodeAnswerFrame, decodeCallerFrame, FRAME_HEADER } from "../../src/rpc/frame.ts";
+import {
+  type CallerFrame,
+  decodeAnswerFrame,
+  decodeCallerFrame,
+  encodeCallerFrame,
+  FRAME_HEADER,
+} from "../../src/rpc/frame.ts";
 import { serviceRoute } from "../../src/rpc/route.ts";
 import { serve, type Served } from "../../src/rpc/serve.ts";
 import { BusTransport } from "../../src/rpc/transport.ts";
@@ -72,11 +78,17 @@ export class UploadWorld {
   }
 
   /** A client of the service. */
-  client(): Client<typeof ConformanceService> {
-    return createClient(
-      ConformanceService,
-      new BusTransport({ caller: this.caller, route: serviceRoute(subject, "the uploads") }),
-    );
+  client(interceptors: Interceptor[] = []): Client<typeof ConformanceService> {
+    const route = serviceRoute(subject, "the uploads");
+    return createClient(ConformanceService, new BusTransport({ caller: this.caller, route, interceptors }));
+  }
+
+  /** Sends a caller's frame by hand. */
+  send(frame: Partial<CallerFrame>, payload: Uint8Array = new Uint8Array(0)): void {
+    const usual = { codec: "proto", caller: this.caller.id, call: "by-hand", seq: 0, timeoutMs: 0, method: "" } as const;
+    const rest = { kind: "item", creditItems: 64, creditBytes: 1e6, base: 0, once: false } as const;
+    const header = encodeCallerFrame({ ...usual, ...rest, ...frame });
+    this.bus.publish(subject, payload, { headers: { [FRAME_HEADER]: header } });
   }
 
   /** Sends texts, and yields what comes back. */
