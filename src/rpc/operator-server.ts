@@ -42,6 +42,8 @@ export interface OperatorOptions {
   watch?: ServingWatch;
 }
 
+const SWEEP_DELAY_MS = 1_000;
+
 /** A request that waits here for a slot: a direct one took the slot that it was pulled for. */
 interface Held {
   readonly frame: CallerFrame;
@@ -57,6 +59,7 @@ export class OperatorServer {
   readonly #slots: Slots;
   readonly #held: Held[] = [];
   readonly #redeliveries: Redeliveries;
+  #sweepTimer: ReturnType<typeof setTimeout> | undefined;
   /** Requests that were delivered before and have not begun here, by caller, call and hop. */
   readonly #admitting = new Set<string>();
   #requests: BusSubscription[] = [];
@@ -124,6 +127,14 @@ export class OperatorServer {
     this.#pull.demand();
   }
 
+  /** Stored cancels of what has been ended by now are of no use any more; those that are on their way to the storage come first. */
+  #sweepSoon(): void {
+    this.#sweepTimer ??= setTimeout(() => {
+      this.#sweepTimer = undefined;
+      if (!this.#stopped) void this.#sweep();
+    }, SWEEP_DELAY_MS);
+  }
+
   /** Deals with what was canceled while this instance could not hear it. */
   async #sweep(): Promise<void> {
     const { bus, tombstones, logger } = this.#server;
@@ -161,6 +172,7 @@ export class OperatorServer {
   /** Stops listening altogether. */
   close(): void {
     this.#stopped = true;
+    clearTimeout(this.#sweepTimer);
     for (const subscription of [...this.#requests, ...this.#later]) subscription.unsubscribe();
     this.#unversioned?.unsubscribe();
     for (const { request, beat } of this.#held.splice(0)) {
@@ -352,7 +364,7 @@ export class OperatorServer {
       if (frame.kind === "cancel") {
         if (frame.seq === 0) return;
         await this.#store.remove(name, frame.seq, frame.caller, frame.call);
-        await this.#store.forget(name, frame);
+        this.#sweepSoon();
       } else if (this.#server.find(frame) === undefined) {
         const stored = frame.seq > 0 && await this.#store.has(name, frame.seq, frame.caller, frame.call);
         this.#server.report(frame, stored ? "queued" : "unknown");

@@ -181,7 +181,8 @@ export class RunningCall implements CallInfo, InboundOwner {
     if (now - this.#unheardAt > 2.5 * BEAT_INTERVAL_MS) this.#unheardSince = now;
     this.#unheardAt = now;
     if (now - this.#unheardSince < CALLER_GONE_MS - BEAT_INTERVAL_MS / 2) return;
-    this.abort(new ConnectError("The caller is gone", Code.Canceled));
+    // To a caller that is there after all, having lost its connection for a while, this is no cancel of its own.
+    this.abort(fault("The caller is gone", Code.Unavailable, { reason: "CALLER_GONE", instance: this.#server.instance }));
   }
 
   async #runUnary(

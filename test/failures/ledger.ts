@@ -27,6 +27,8 @@ export interface VerifyOptions {
   readonly excused?: readonly string[];
   /** How often one request may have been executed. Default 3, the operators' `maxAttempts`. */
   readonly maxAttempts?: number;
+  /** Whether the broker was killed, and so may have forgotten the latest deliveries: two executions may have one number then. */
+  readonly forgetful?: boolean;
 }
 
 /** The caller's clock and the workers' are one; this is for the broker's, which they measure, and for a busy machine. */
@@ -95,14 +97,15 @@ export class Ledger {
   }
 
   /** What does not fit the rules, in words; none when all is well. */
-  verify(executions: readonly Execution[], { excused = [], maxAttempts = 3 }: VerifyOptions = {}): string[] {
+  verify(executions: readonly Execution[], options: VerifyOptions = {}): string[] {
     const runs = Map.groupBy(executions, ({ id }) => id);
     runs.delete("warm");
-    const strangers = [...runs.keys()].filter((id) => !this.entries.some((entry) => entry.id === id));
+    const known = new Set(this.entries.map(({ id }) => id));
+    const strangers = [...runs.keys()].filter((id) => !known.has(id));
     return [
       ...this.#faults,
       ...strangers.map((id) => `${id}: was executed, and nobody sent it`),
-      ...this.entries.flatMap((entry) => faultsOf(entry, runs.get(entry.id) ?? [], excused, maxAttempts)),
+      ...this.entries.flatMap((entry) => faultsOf(entry, runs.get(entry.id) ?? [], options)),
     ];
   }
 
@@ -130,7 +133,8 @@ export function outcomeOf(thrown: unknown): string {
   return errorDetail(error)?.reason || Code[error.code] || String(thrown);
 }
 
-function faultsOf(entry: Entry, runs: readonly Execution[], excused: readonly string[], maxAttempts: number): string[] {
+function faultsOf(entry: Entry, runs: readonly Execution[], options: VerifyOptions): string[] {
+  const { excused = [], maxAttempts = 3, forgetful = false } = options;
   const { id, outcome, attempt, sentAtMs, timeoutMs, settledAtMs } = entry;
   const faults: string[] = [];
   const own = runs.filter(({ operator }) => operator === entry.operator);
@@ -144,8 +148,8 @@ function faultsOf(entry: Entry, runs: readonly Execution[], excused: readonly st
     if (lateMs > CLOCK_MS) faults.push(`began ${lateMs} ms after its deadline in process ${pid}`);
   }
   const attempts = own.map((run) => run.attempt);
-  if (new Set(attempts).size < attempts.length) faults.push(`ran twice under one number: attempts ${attempts}`);
-  if (attempts.some((number) => number > maxAttempts)) {
+  if (new Set(attempts).size < attempts.length && !forgetful) faults.push(`ran twice under one number: attempts ${attempts}`);
+  if (attempts.length > maxAttempts || attempts.some((number) => number > maxAttempts)) {
     faults.push(`ran more often than ${maxAttempts} times: attempts ${attempts}`);
   }
   if (NEVER_RUN.includes(outcome ?? "") && runs.length > 0) faults.push(`ended as ${outcome}, and yet it ran`);

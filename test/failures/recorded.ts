@@ -21,6 +21,8 @@ export interface RecordedWorkerOptions {
   /** Default 1,000 ms, so that tests need not wait for the usual five seconds. */
   readonly ackWaitMs?: number;
   readonly namespace?: string;
+  /** Which operators of the file it serves. Default: all. */
+  readonly operators?: readonly string[];
 }
 
 /** How to check that all went well. */
@@ -51,13 +53,14 @@ export class Recorded extends Troubled {
 
   /** Starts a worker process without waiting for it. */
   startRecorded(options: RecordedWorkerOptions = {}): Program {
-    const { url = this.broker.tcpUrl, slots = 16, ackWaitMs = 1_000, namespace = this.namespace } = options;
+    const { url = this.broker.tcpUrl, slots = 16, ackWaitMs = 1_000, namespace = this.namespace, operators } = options;
     return this.program("test/fixtures/recorded-worker.ts", [], "node", {
       WAYBILL_URL: url,
       WAYBILL_NAMESPACE: namespace,
       WAYBILL_ACK_WAIT_MS: String(ackWaitMs),
       JOURNAL: this.journal,
       SLOTS: String(slots),
+      WAYBILL_OPERATORS: operators === undefined ? "" : JSON.stringify(operators),
     });
   }
 

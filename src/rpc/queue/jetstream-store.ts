@@ -20,7 +20,7 @@ import {
   type StoredRequest,
 } from "./request-store.ts";
 import { forgetAttempts, readAttempts, writeAttempt } from "./stored-attempts.ts";
-import { forgetCancel, sweepCancels } from "./stored-cancels.ts";
+import { sweepCancels } from "./stored-cancels.ts";
 import { isStored, removeStored } from "./stored-requests.ts";
 
 const CHECK_MS = 5_000;
@@ -100,10 +100,6 @@ export class JetStreamStore implements RequestStore {
 
   remove(operator: string, seq: number, caller: string, call: string): Promise<boolean> {
     return removeStored(this.#bus, this.#subjects, { operator, seq, caller, call });
-  }
-
-  async forget(operator: string, frame: CallerFrame): Promise<void> {
-    await forgetCancel(this.#bus, this.#subjects, operator, frame);
   }
 
   attempts(operator: string, frame: CallerFrame): Promise<number> {

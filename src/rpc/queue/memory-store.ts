@@ -95,10 +95,6 @@ export class MemoryStore implements RequestStore {
     return Promise.resolve(false);
   }
 
-  forget(): Promise<void> {
-    return Promise.resolve();
-  }
-
   attempts(): Promise<number> {
     return Promise.resolve(1);
   }

@@ -48,8 +48,6 @@ export interface RequestStore {
   open(declaration: OperatorDeclaration, version: string, sink: PullSink): Pull;
   /** Takes a canceled request out of the queue, after checking that it is that caller's. */
   remove(operator: string, seq: number, caller: string, call: string): Promise<boolean>;
-  /** Forgets that a call was canceled, where its cancel was stored too: it has been dealt with. */
-  forget(operator: string, frame: CallerFrame): Promise<void>;
   /**
    * Takes requests out of the queue that were canceled while nobody was there to hear it. `unnumbered` is told of those whose
    * callers did not know their number: they may be stored, or on their way. To be called before the first pull.

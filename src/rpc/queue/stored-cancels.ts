@@ -3,7 +3,7 @@ import type { Bus } from "../../bus/bus.ts";
 import { type CallerFrame, decodeCallerFrame, FRAME_HEADER } from "../frame.ts";
 import { unescapeName } from "../names.ts";
 import type { Subjects } from "../subjects.ts";
-import { ApiErrorCode, callApi, ensureStream, isApiError, nanos, type StreamConfig } from "./jetstream-api.ts";
+import { ApiErrorCode, ensureStream, isApiError, nanos, type StreamConfig } from "./jetstream-api.ts";
 import { deleteStored, headerOf, storedMessages } from "./stored-message.ts";
 
 /** A request without a deadline is remembered as canceled for as long as a queue keeps it by default. */
@@ -36,12 +36,6 @@ export function ensureCalls(bus: Bus, subjects: Subjects): Promise<void> {
     allow_msg_ttl: true,
     discard: "old",
   });
-}
-
-/** Forgets a cancel that has been dealt with. */
-export async function forgetCancel(bus: Bus, subjects: Subjects, operator: string, frame: CallerFrame): Promise<void> {
-  const filter = subjects.canceled(operator, frame.caller, frame.call);
-  await callApi(bus, `STREAM.PURGE.${subjects.callStream()}`, { filter });
 }
 
 /**
