@@ -5,6 +5,8 @@ import type { TroubledWorker } from "./troubled.ts";
 
 const requests = 20_000;
 const inFlight = 256;
+/** The usual one: on a busy machine processes stand still for more than a second. */
+const ackWaitMs = 5_000;
 
 let world: Recorded;
 beforeAll(async () => {
@@ -15,7 +17,7 @@ afterAll(() => world.stop());
 describe("workers that are added and removed all the while", () => {
   test(`lose none of ${requests} requests, and run each exactly once`, async () => {
     const client = await world.client();
-    const workers: TroubledWorker[] = await Promise.all([world.recorded(), world.recorded()]);
+    const workers: TroubledWorker[] = await Promise.all([world.recorded({ ackWaitMs }), world.recorded({ ackWaitMs })]);
     const before = await world.baseline(client, workers);
     const { ledger } = world;
     let sent = 0;
@@ -25,7 +27,7 @@ describe("workers that are added and removed all the while", () => {
     const sending = Promise.all(Array.from({ length: inFlight }, send));
     let drained = 0;
     while (sent < requests) {
-      workers.push(await world.recorded());
+      workers.push(await world.recorded({ ackWaitMs }));
       const oldest = workers.shift() as TroubledWorker;
       expect(await oldest.kill("SIGTERM")).toEqual({ code: 0, signal: null });
       drained++;
@@ -34,7 +36,8 @@ describe("workers that are added and removed all the while", () => {
     await world.check(client, workers, { settleMs: 60_000 });
     expect(ledger.outcomes()).toEqual({ ok: requests });
     const runs = (await world.executions()).filter(({ id }) => id !== "warm");
-    expect(runs.length).toBe(requests);
+    const repeated = [...Map.groupBy(runs, ({ id }) => id).values()].filter(({ length }) => length > 1);
+    expect(repeated).toEqual([]);
     expect(runs.filter(({ attempt }) => attempt > 1)).toEqual([]);
     expect(drained).toBeGreaterThan(4);
     // The workers are others, and there are as many.

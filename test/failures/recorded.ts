@@ -18,7 +18,7 @@ export interface RecordedWorkerOptions {
   readonly url?: string;
   /** Requests that run at once. Default 16. */
   readonly slots?: number;
-  /** Default 1,000 ms, so that tests need not wait for the usual five seconds. */
+  /** Default 2,000 ms: tests need not wait for the usual five seconds, and processes of a busy machine stand still for one. */
   readonly ackWaitMs?: number;
   readonly namespace?: string;
   /** Which operators of the file it serves. Default: all. */
@@ -53,7 +53,7 @@ export class Recorded extends Troubled {
 
   /** Starts a worker process without waiting for it. */
   startRecorded(options: RecordedWorkerOptions = {}): Program {
-    const { url = this.broker.tcpUrl, slots = 16, ackWaitMs = 1_000, namespace = this.namespace, operators } = options;
+    const { url = this.broker.tcpUrl, slots = 16, ackWaitMs = 2_000, namespace = this.namespace, operators } = options;
     return this.program("test/fixtures/recorded-worker.ts", [], "node", {
       WAYBILL_URL: url,
       WAYBILL_NAMESPACE: namespace,

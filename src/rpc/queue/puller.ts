@@ -8,6 +8,8 @@ const IDLE_HEARTBEAT_MS = 5_000;
 /** Nothing at all for this long: the pull requests are lost, whatever the broker thinks. */
 const SILENCE_MS = 2 * IDLE_HEARTBEAT_MS + 2_000;
 const RETRY_MS = 250;
+/** Where requests wait, open pull requests bring them within a round trip. */
+const STOPPING_MS = 200;
 
 const encoder = new TextEncoder();
 
@@ -42,6 +44,7 @@ export class Puller implements Pull {
   #scheduled = false;
   #repairing = false;
   #stopped = false;
+  #onSpent: (() => void) | undefined;
   #heardAt: number;
 
   constructor(bus: Bus, options: PullerOptions) {
@@ -66,9 +69,25 @@ export class Puller implements Pull {
     });
   }
 
+  /**
+   * Asks for no more. What the open pull requests bring for a moment longer is taken: the broker may hand out a request just
+   * while it hears that nobody listens, and that one would be lost to everybody until its wait is over.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
+    if (this.#outstanding > 0 && this.#bus.connected) await this.#spent();
     await this.#subscription.drain();
+  }
+
+  /** Waits until all pull requests are used up, for a moment at most. */
+  #spent(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, STOPPING_MS);
+      this.#onSpent = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   /** To be called now and then: notices pull requests that got lost. */
@@ -103,7 +122,7 @@ export class Puller implements Pull {
     this.#heardAt = performance.now();
     const current = inbox === this.#inbox;
     if (message.status === undefined) {
-      if (current && this.#outstanding > 0) this.#outstanding--;
+      if (current && this.#outstanding > 0 && --this.#outstanding === 0) this.#onSpent?.();
       this.#options.deliver(message);
     } else if (current && message.status !== 100) this.#onStatus(message);
   }
