@@ -1,60 +1,55 @@
 import type { CallFacts, ClientObserver } from "../telemetry/observer.ts";
 import { infoOf } from "./response.ts";
 
-/** How a call is made: with these headers in place of its own. */
-type Send<T> = (headers: HeadersInit | undefined) => T;
+/** A call, and who watches it. */
+export interface WatchedCall {
+  readonly observers: readonly ClientObserver[];
+  readonly facts: CallFacts;
+  /** What it would send. */
+  readonly headers: HeadersInit | undefined;
+}
 
-/** Those who watch a call, and what it sends. */
-function begin(observers: readonly ClientObserver[], facts: CallFacts, given: HeadersInit | undefined) {
-  let headers = given;
+/** Begins to watch; answers with what is sent, and who is to be told of the end. */
+function begin({ observers, facts, headers }: WatchedCall) {
   const watches = observers.map((observer) => {
     const watch = observer.call?.(facts, headers);
     headers = watch?.headers ?? headers;
     return watch;
   });
-  return {
-    headers,
-    ended(outputs: unknown, error?: unknown) {
-      const { instance, attempt } = (typeof outputs === "object" && outputs !== null ? infoOf(outputs) : undefined) ?? {};
-      for (const watch of watches) watch?.ended({ instance, attempt, error });
-    },
+  const ended = (outputs: unknown, error?: unknown) => {
+    const from = outputs instanceof Object ? infoOf(outputs) : undefined;
+    for (const watch of watches) watch?.ended({ instance: from?.instance, attempt: from?.attempt, error });
   };
+  return { headers, ended };
 }
 
 /** Makes a call, and tells those who watch. */
-export async function observed<T>(
-  observers: readonly ClientObserver[],
-  facts: CallFacts,
-  headers: HeadersInit | undefined,
-  send: Send<Promise<T>>,
-): Promise<T> {
-  const call = begin(observers, facts, headers);
+export async function observed<T>(call: WatchedCall, send: (headers: HeadersInit | undefined) => Promise<T>): Promise<T> {
+  const { headers, ended } = begin(call);
   try {
-    const outputs = await send(call.headers);
-    call.ended(outputs);
+    const outputs = await send(headers);
+    ended(outputs);
     return outputs;
   } catch (error) {
-    call.ended(undefined, error);
+    ended(undefined, error);
     throw error;
   }
 }
 
 /** Makes a call with many answers, and tells those who watch once it is over. */
 export async function* observedStream<T>(
-  observers: readonly ClientObserver[],
-  facts: CallFacts,
-  headers: HeadersInit | undefined,
-  send: Send<AsyncIterable<T>>,
+  call: WatchedCall,
+  send: (headers: HeadersInit | undefined) => AsyncIterable<T>,
 ): AsyncGenerator<T, void, undefined> {
-  const call = begin(observers, facts, headers);
+  const { headers, ended } = begin(call);
   let last: T | undefined;
   let failure: unknown;
   try {
-    for await (const outputs of send(call.headers)) yield last = outputs;
+    for await (last of send(headers)) yield last;
   } catch (error) {
     failure = error;
     throw error;
   } finally {
-    call.ended(last, failure);
+    ended(last, failure);
   }
 }

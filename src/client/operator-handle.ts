@@ -25,7 +25,7 @@ import { checkSchema, type TensorSchema } from "./schema.ts";
 import { type AnyTensor, type InferInputs, type InferOutputs, toTensors } from "./values.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { CallFacts, ClientObserver } from "../telemetry/observer.ts";
-import { observed, observedStream } from "./observed.ts";
+import { observed, observedStream, type WatchedCall } from "./observed.ts";
 
 /** The request parameter that asks for outputs inline or by reference, all or by name. Reserved: users never see it. */
 export const INLINE_PARAMETER = "waybill_inline";
@@ -136,11 +136,9 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * message too large; `deadline_exceeded`; `canceled`
    */
   infer(inputs: I, options?: CallOptions): Promise<O> {
-    const { observers } = this.#context;
-    if (observers.length === 0) return this.#infer(inputs, options);
-    const given = options?.headers ?? this.#options.headers;
-    const send = (headers: HeadersInit | undefined) => this.#infer(inputs, { ...options, headers });
-    return observed(observers, this.#facts("infer", options), given, send);
+    return this.#context.observers.length === 0
+      ? this.#infer(inputs, options)
+      : observed(this.#watched("infer", options), (headers) => this.#infer(inputs, { ...options, headers }));
   }
 
   async #infer(inputs: I, options: CallOptions | undefined): Promise<O> {
@@ -188,11 +186,9 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * takes them, and let go when the call ends
    */
   stream(inputs: I | AsyncIterable<I>, options: CallOptions = {}): AsyncGenerator<O, void, undefined> {
-    const { observers } = this.#context;
-    if (observers.length === 0) return this.#stream(inputs, options);
-    const given = options.headers ?? this.#options.headers;
-    const send = (headers: HeadersInit | undefined) => this.#stream(inputs, { ...options, headers });
-    return observedStream(observers, this.#facts("stream", options), given, send);
+    return this.#context.observers.length === 0
+      ? this.#stream(inputs, options)
+      : observedStream(this.#watched("stream", options), (headers) => this.#stream(inputs, { ...options, headers }));
   }
 
   async *#stream(inputs: I | AsyncIterable<I>, options: CallOptions): AsyncGenerator<O, void, undefined> {
@@ -251,11 +247,9 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
    * unless `timeoutMs` is given for this call.
    */
   post(inputs: I, options: CallOptions = {}): Promise<void> {
-    const { observers } = this.#context;
-    if (observers.length === 0) return this.#post(inputs, options);
-    const given = options.headers ?? this.#options.headers;
-    const send = (headers: HeadersInit | undefined) => this.#post(inputs, { ...options, headers });
-    return observed(observers, this.#facts("post", options), given, send);
+    return this.#context.observers.length === 0
+      ? this.#post(inputs, options)
+      : observed(this.#watched("post", options), (headers) => this.#post(inputs, { ...options, headers }));
   }
 
   async #post(inputs: I, options: CallOptions): Promise<void> {
@@ -272,11 +266,12 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     });
   }
 
-  /** What those who watch are told of a call. */
-  #facts(method: CallFacts["method"], options: CallOptions | undefined): CallFacts {
-    const { mode = "queue", instance, id = "" } = { ...this.#options, ...options };
+  /** Who watches a call, what they are told of it, and the headers that it would send. */
+  #watched(method: CallFacts["method"], options: CallOptions | undefined): WatchedCall {
+    const { mode = "queue", instance, id = "", headers } = { ...this.#options, ...options };
     const { name: operator, version } = this;
-    return { operator, version, method, mode: instance === undefined ? mode : "direct", requestId: id };
+    const facts = { operator, version, method, mode: instance === undefined ? mode : "direct", requestId: id };
+    return { observers: this.#context.observers, facts, headers };
   }
 
   #request(inputs: I, call: HandleOptions, facts: OperatorFacts | undefined): BuiltRequest | Promise<BuiltRequest> {
