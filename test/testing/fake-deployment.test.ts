@@ -24,6 +24,19 @@ describe("a deployment in the test's own process", () => {
     }
   });
 
+  test("takes streams of inputs, queued and directly", async () => {
+    const inputs = async function* () {
+      for (let n = 1; n <= 3; n++) yield { x: Int32Array.of(n) };
+    };
+    for (const mode of ["queue", "direct"] as const) {
+      const seen: number[] = [];
+      for await (const { x } of deployment.client.operator("echo").stream(inputs(), { mode })) {
+        seen.push(...(await x?.fetch())?.toNumbers() ?? []);
+      }
+      expect(seen).toEqual([1, 2, 3]);
+    }
+  });
+
   test("takes further workers and clients, which find each other", async () => {
     const worker = await deployment.startWorker({ operators: [echo, count], name: "second" });
     const client = deployment.connect({ operatorWaitMs: 200 });
