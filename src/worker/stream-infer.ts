@@ -15,8 +15,8 @@ const decoder = new TextDecoder();
 
 /**
  * KServe's stream: the caller sends any number of requests, each is answered by any number of responses, which carry its id. One that
- * fails is answered by an error message with its id, and with the typed error for our own clients, and the stream goes on. Requests run one after the other: the stream has one
- * slot of its operator.
+ * fails is answered by an error message with its id, and with the typed error for our own clients, and the stream goes on. Requests
+ * run one after the other: the stream has one slot of its operator.
  */
 export async function* streamInfer(
   serving: Executing,
