@@ -6,6 +6,7 @@ import { isRefusal, reasonOf, toBusError } from "./errors.ts";
 import { silentLogger } from "./logger.ts";
 import { NatsBus } from "./nats-connection.ts";
 import type { NatsConnectionLike } from "./nats-types.ts";
+import { findLocalLogins, loadTcp, loadWebSocket } from "./on-demand.ts";
 import { type BusOptions, checkNumbers } from "./options.ts";
 import { ownerOf } from "./owner.ts";
 import { hasTcp } from "./tcp-support.ts";
@@ -67,9 +68,9 @@ function groupsOf(urls: readonly BrokerUrl[], options: BusOptions): BrokerUrl[][
 }
 
 async function load(group: readonly BrokerUrl[], options: BusOptions): Promise<Dialler> {
-  if (group[0]?.kind === "websocket") return (await import("./websocket.ts")).webSocketDialler(options);
+  if (group[0]?.kind === "websocket") return await loadWebSocket(options);
   const secure = options.tls !== undefined || group.some((url) => url.secure);
-  return (await import("./tcp-node.ts")).tcpDialler(options, secure);
+  return await loadTcp(options, secure);
 }
 
 /** The user that options or URLs name, where that is settled once and for all. */
@@ -82,9 +83,6 @@ function namedUser(urls: readonly BrokerUrl[], options: BusOptions): unknown {
 async function localLogins(urls: readonly BrokerUrl[], options: BusOptions): Promise<(() => Login | undefined) | undefined> {
   const { local = {} } = options;
   if (local === false || !hasTcp() || hasCredentials(options, urls) || !urls.some(isLoopback)) return undefined;
-  const { findLocalLogins } = await import("./local-login-node.ts");
-  // Left out of bundles for browsers.
-  if (typeof findLocalLogins !== "function") return undefined;
   return await findLocalLogins(urls.filter(isLoopback).map(({ address }) => address), local);
 }
 

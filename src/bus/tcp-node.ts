@@ -1,4 +1,3 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Dial, DialControl, Dialler } from "./dial.ts";
 import type { BusOptions } from "./options.ts";
 
@@ -10,11 +9,6 @@ import type { BusOptions } from "./options.ts";
  */
 export async function tcpDialler(options: BusOptions, secure: boolean): Promise<Dialler> {
   const nats = await import("nats");
-  if (typeof nats.connect !== "function") {
-    // Bundlers leave the client out of bundles for browsers, which then may run elsewhere.
-    const message = "Cannot connect to the broker: this bundle was made without TCP, give a wss:// or ws:// URL";
-    throw new ConnectError(message, Code.FailedPrecondition);
-  }
   const { inboxPrefix, ignoreClusterUpdates = false } = options;
   const tls = secure ? { ...options.tls } : undefined;
   return {
