@@ -1,6 +1,6 @@
 // Real worker and client processes: once is enough, and what the test itself runs on makes no difference.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { Code } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { callApi } from "../../src/rpc/queue/jetstream-api.ts";
 import { Subjects } from "../../src/rpc/subjects.ts";
 import { until } from "../support/program.ts";
@@ -63,9 +63,11 @@ describe("a client that streams", () => {
       for await (const { i } of client.operator("echo").stream(inputs())) {
         got.push(...(await i!.fetch()).toNumbers());
         if (got.length === 2) {
+          const back = gate();
+          const off = client.bus.onStatus(({ type }) => type === "reconnect" && back.open());
           relay.cut();
-          await until("the connection is lost", () => !client.bus.connected);
-          await until("it is back", () => client.bus.connected);
+          await back.promise;
+          off();
         }
         turn.open();
       }
@@ -73,6 +75,40 @@ describe("a client that streams", () => {
     } finally {
       await relay.close();
     }
+  });
+});
+
+describe("a client that streams much", () => {
+  test("over a connection that breaks again and again gets all of it or an error, and no answer twice, missing or mixed up", async () => {
+    await world.worker();
+    const relay = await openRelay(world.broker.tcpUrl);
+    const client = await world.client({}, relay.url);
+    const total = 3_000;
+    const inputs = async function* () {
+      for (let i = 0; i < total; i++) yield { i: Int32Array.of(i) };
+    };
+    const codes: (Code | "whole")[] = [];
+    try {
+      for (let round = 0; round < 6; round++) {
+        const got: number[] = [];
+        let code: Code | "whole" = "whole";
+        try {
+          for await (const { i } of client.operator("echo").stream(inputs(), { timeoutMs: 20_000 })) {
+            got.push(...(await i!.fetch()).toNumbers());
+            if (got.length === 200 * (round + 1)) relay.cut();
+          }
+        } catch (error) {
+          code = ConnectError.from(error).code;
+        }
+        codes.push(code);
+        expect(got).toEqual(Array.from({ length: got.length }, (_, i) => i));
+        if (code === "whole") expect(got.length).toBe(total);
+        await until("the connection is back", () => client.bus.connected);
+      }
+    } finally {
+      await relay.close();
+    }
+    expect(codes.filter((code) => code !== "whole" && code !== Code.DataLoss && code !== Code.Unavailable)).toEqual([]);
   });
 });
 
