@@ -2,10 +2,10 @@ import type { Axis, Chart, Series } from "./chart.ts";
 
 const WIDTH = 760;
 const HEIGHT = 420;
-const PLOT = { left: 78, top: 64, right: 20, bottom: 58 } as const;
+const PLOT = { left: 78, top: 64, right: 34, bottom: 58 } as const;
 const COLORS = ["#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2"] as const;
 const FLOOR_COLORS = ["#6b7280", "#9ca3af"] as const;
-const MARKERS_UP_TO = 24;
+const MARKERS_UP_TO = 12;
 const LEGEND_CHAR = 6.6;
 
 /** Where a value is on an axis, and which values are marked. */
