@@ -3,10 +3,10 @@ export const ITEMS = 11;
 /** Milliseconds between two items of a stream. */
 export const ITEM_GAP_MS = 100;
 
-/** How fast streams are opened at first. */
-const RAMP_PER_MS = 4;
+/** Streams that wait for their first item at once, while the load begins: a turn of the loop that opens thousands reads nothing meanwhile. */
+const OPENING_AT_ONCE = 4_000;
 
-/** What a stream client is asked for: to keep so many streams open for so long. */
+/** What a stream client is asked for: to keep so many streams open for so long, from when all have begun. */
 export interface StreamLoad {
   readonly streams: number;
   readonly seconds: number;
@@ -22,6 +22,8 @@ export interface StreamsMeasured {
   readonly firstError: string | undefined;
   /** Items received in each second. */
   readonly itemsPerSecond: readonly number[];
+  /** Streams that were open in each second, at most. */
+  readonly openPerSecond: readonly number[];
   /** Between two items of a stream. */
   readonly gapP50Ms: number;
   readonly gapP99Ms: number;
@@ -33,35 +35,53 @@ export interface StreamsMeasured {
 /** Opens one stream and yields the number in each item. */
 export type OpenStream = () => AsyncIterable<number>;
 
-/** Keeps streams open until the time is up, then lets the open ones end. */
+/** Opens so many streams, keeps as many open until the time is up from then on, and lets them end. */
 export async function measureStreams({ streams, seconds }: StreamLoad, open: OpenStream): Promise<StreamsMeasured> {
   const startedAt = performance.now();
-  const endsAt = startedAt + seconds * 1000;
+  let endsAt = Infinity;
+  let firstBegun = 0;
+  const begin = () => {
+    opening.give();
+    if (++firstBegun === streams) endsAt = performance.now() + seconds * 1000;
+  };
   const itemsPerSecond: number[] = [];
   const gaps = new Reservoir();
   const firsts = new Reservoir();
-  const rampMs = Math.max(ITEMS * ITEM_GAP_MS, streams / RAMP_PER_MS);
+  const opening = new Permits(OPENING_AT_ONCE);
   let [completed, errors] = [0, 0];
   let firstError: string | undefined;
-  const one = async () => {
+  let openNow = 0;
+  const openPerSecond: number[] = [];
+  const one = async (isFirst: boolean) => {
+    if (isFirst) await opening.take();
+    openNow++;
     let last = performance.now();
     let expected = 0;
-    for await (const value of open()) {
-      const now = performance.now();
-      if (value !== expected) throw new Error(`Item ${expected} is missing, got ${value}`);
-      (expected++ === 0 ? firsts : gaps).add(now - last);
-      last = now;
-      const second = Math.floor((now - startedAt) / 1000);
-      itemsPerSecond[second] = (itemsPerSecond[second] ?? 0) + 1;
+    let begun = false;
+    try {
+      for await (const value of open()) {
+        const now = performance.now();
+        if (isFirst && !begun) begin();
+        begun = true;
+        if (value !== expected) throw new Error(`Item ${expected} is missing, got ${value}`);
+        (expected++ === 0 ? firsts : gaps).add(now - last);
+        last = now;
+        const second = Math.floor((now - startedAt) / 1000);
+        itemsPerSecond[second] = (itemsPerSecond[second] ?? 0) + 1;
+        openPerSecond[second] = Math.max(openPerSecond[second] ?? 0, openNow);
+      }
+    } finally {
+      openNow--;
+      if (isFirst && !begun) begin();
     }
     if (expected !== ITEMS) throw new Error(`It ended after ${expected} of ${ITEMS} items`);
   };
   await Promise.all(Array.from({ length: streams }, async (_, index) => {
     // Not all at once, so that they do not all end together either.
-    await new Promise((resolve) => setTimeout(resolve, rampMs * index / streams));
-    while (performance.now() < endsAt) {
+    await new Promise((resolve) => setTimeout(resolve, ITEMS * ITEM_GAP_MS * index / streams));
+    for (let isFirst = true; performance.now() < endsAt; isFirst = false) {
       try {
-        await one();
+        await one(isFirst);
         completed++;
       } catch (error) {
         errors++;
@@ -76,11 +96,36 @@ export async function measureStreams({ streams, seconds }: StreamLoad, open: Ope
     errors,
     firstError,
     itemsPerSecond: Array.from(itemsPerSecond, (items) => items ?? 0),
+    openPerSecond: Array.from(openPerSecond, (open) => open ?? 0),
     gapP50Ms: gaps.at(0.5),
     gapP99Ms: gaps.at(0.99),
     firstP50Ms: firsts.at(0.5),
     firstP99Ms: firsts.at(0.99),
   };
+}
+
+/** So many may have one at a time. */
+class Permits {
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  take(): Promise<void> | undefined {
+    if (this.#free > 0) {
+      this.#free--;
+      return undefined;
+    }
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  give(): void {
+    const next = this.#waiting.pop();
+    if (next === undefined) this.#free++;
+    else next();
+  }
 }
 
 const RESERVOIR = 100_000;

@@ -31,6 +31,7 @@ export async function manyStreams(options: RunOptions): Promise<Findings> {
     cases.push(
       makeCase(`${mode}: ${what}, ${length} s: errors`, errors, "errors", undefined, none),
       makeCase(`  streams completed`, completed, "streams"),
+      makeCase(`  open in a second, the median`, steady(measured.streams.openPerSecond), "streams"),
       makeCase(`  items received`, rate(measured), "items/s", rate(floor)),
       makeCase(`  first item, p50`, firstP50Ms, "ms", floor.streams.firstP50Ms),
       makeCase(`  first item, p99`, firstP99Ms, "ms", floor.streams.firstP99Ms),
