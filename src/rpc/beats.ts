@@ -32,6 +32,8 @@ export interface Beats {
   start(beat: Beat, onCallerGone: () => void): number;
   /** Makes in-progress beats come often enough for a broker that waits this long for them. They never get rarer again. */
   fitTo(ackWaitMs: number): void;
+  /** Something has just gone to the caller: a sign of life in itself, in whose place no heartbeat need be sent. */
+  spoke(handle: number): void;
   /** No more in-progress beats: the request is acknowledged. */
   acknowledged(handle: number): void;
   /** Ends. */
@@ -61,6 +63,12 @@ export class BeatPace {
   }
 }
 
+/**
+ * Most heartbeats in a row that frames of an answer stand in for: a caller who is gone is noticed by heartbeats alone, and must
+ * not be streamed to for long.
+ */
+export const MAX_SPARED_BEATS = 3;
+
 const EMPTY = new Uint8Array(0);
 
 interface Entry {
@@ -68,6 +76,8 @@ interface Entry {
   readonly startedAt: number;
   readonly onCallerGone: () => void;
   stored: boolean;
+  spoke: boolean;
+  spared: number;
   absence?: Absence;
 }
 
@@ -95,7 +105,7 @@ export class LoopBeats implements Beats {
 
   start(beat: Beat, onCallerGone: () => void): number {
     const handle = this.#next++;
-    this.#entries.set(handle, { beat, startedAt: performance.now(), stored: true, onCallerGone });
+    this.#entries.set(handle, { beat, startedAt: performance.now(), stored: true, spoke: false, spared: 0, onCallerGone });
     this.#timer ??= setInterval(() => this.#beat(), this.#pace.intervalMs);
     return handle;
   }
@@ -104,6 +114,11 @@ export class LoopBeats implements Beats {
     if (!this.#pace.fitTo(ackWaitMs) || this.#timer === undefined) return;
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#beat(), this.#pace.intervalMs);
+  }
+
+  spoke(handle: number): void {
+    const entry = this.#entries.get(handle);
+    if (entry !== undefined) entry.spoke = true;
   }
 
   acknowledged(handle: number): void {
@@ -132,9 +147,10 @@ export class LoopBeats implements Beats {
     if (!this.#bus.connected) return;
     const now = performance.now();
     const heartbeats = this.#pace.isForHeartbeats(now);
-    for (const [handle, { beat, startedAt, stored }] of this.#entries) {
+    for (const [handle, entry] of this.#entries) {
+      const { beat, startedAt, stored } = entry;
       const ageMs = now - startedAt;
-      if (heartbeats && ageMs >= BEAT_INTERVAL_MS / 2 && beat.answerSubject !== undefined) {
+      if (heartbeats && ageMs >= BEAT_INTERVAL_MS / 2 && beat.answerSubject !== undefined && !spare(entry)) {
         const reply = `${this.#goneSubject}${handle}`;
         this.#bus.publish(beat.answerSubject, EMPTY, { headers: { [FRAME_HEADER]: beat.header }, reply });
       }
@@ -143,4 +159,11 @@ export class LoopBeats implements Beats {
       }
     }
   }
+}
+
+function spare(entry: Entry): boolean {
+  const spared = entry.spoke && entry.absence === undefined && entry.spared < MAX_SPARED_BEATS;
+  entry.spoke = false;
+  entry.spared = spared ? entry.spared + 1 : 0;
+  return spared;
 }

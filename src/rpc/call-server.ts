@@ -19,7 +19,7 @@ import {
   PROTOCOL_VERSION,
 } from "./frame.ts";
 import { ownedId, randomId } from "./ids.ts";
-import { shareOf } from "./inbound.ts";
+import { itemsShareOf, shareOf } from "./inbound.ts";
 import { RunningCall } from "./running-call.ts";
 import { Subjects } from "./subjects.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -99,6 +99,11 @@ export class CallServer {
   /** Bytes that may be on their way in one call. */
   uploadShareBytes(): number {
     return shareOf(UPLOAD_WINDOW_BYTES, this.uploads);
+  }
+
+  /** Items that may be on their way in one call. */
+  uploadShareItems(): number {
+    return itemsShareOf(this.uploads);
   }
 
   /** Reads a caller's frame; answers those of another protocol version, drops garbage with a line in the log. */

@@ -1,7 +1,9 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 
-/** Items that may be on their way to one reader, or wait for it. */
-export const WINDOW_ITEMS = 64;
+const MAX_WINDOW_ITEMS = 64;
+const MIN_WINDOW_ITEMS = 8;
+/** Small items cost the broker some hundred bytes each beside their payload: what waits for one connection must stay far below its limit. */
+const ITEMS_OF_ALL = 32_768;
 const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 const MIN_WINDOW_BYTES = 64 * 1024;
 
@@ -10,10 +12,17 @@ export function shareOf(windowBytes: number, streams: number): number {
   return Math.max(MIN_WINDOW_BYTES, Math.min(MAX_WINDOW_BYTES, Math.floor(windowBytes / (streams + 1))));
 }
 
+/** Items that may be on their way to one of so many streams, or wait for its reader. */
+export function itemsShareOf(streams: number): number {
+  return Math.max(MIN_WINDOW_ITEMS, Math.min(MAX_WINDOW_ITEMS, Math.floor(ITEMS_OF_ALL / (streams + 1))));
+}
+
 /** What the reading half of a stream needs of its call. */
 export interface InboundOwner {
   /** Its share of the connection's byte window now; it shrinks as streams are opened. */
   shareBytes(): number;
+  /** The same of items. */
+  shareItems(): number;
   /** The reader has taken so much that the writer is to be told of new totals. */
   onCredit(): void;
 }
@@ -32,12 +41,18 @@ export class Inbound<T extends { readonly payload: Uint8Array }> implements Asyn
   #receivedBytes = 0;
   #taken = 0;
   #takenBytes = 0;
-  #grantedItems = WINDOW_ITEMS;
+  readonly #firstItems: number;
+  #grantedItems: number;
   #grantedBytes: number;
 
-  constructor(owner: InboundOwner, grantedBytes: number = owner.shareBytes()) {
+  constructor(
+    owner: InboundOwner,
+    grantedBytes: number = owner.shareBytes(),
+    grantedItems: number = owner.shareItems(),
+  ) {
     this.#owner = owner;
     this.#grantedBytes = grantedBytes;
+    this.#firstItems = this.#grantedItems = grantedItems;
   }
 
   /** Items that came so far. */
@@ -54,7 +69,7 @@ export class Inbound<T extends { readonly payload: Uint8Array }> implements Asyn
   }
   /** Whether that is more than it was at first. */
   get grantedMore(): boolean {
-    return this.#grantedItems > WINDOW_ITEMS;
+    return this.#grantedItems > this.#firstItems;
   }
   /** Whether nothing follows. */
   get ended(): boolean {
@@ -124,9 +139,10 @@ export class Inbound<T extends { readonly payload: Uint8Array }> implements Asyn
     this.#takenBytes += item.payload.length;
     if (this.ended) return;
     const share = this.#owner.shareBytes();
-    const half = this.#taken + WINDOW_ITEMS / 2 >= this.#grantedItems || this.#takenBytes + share / 2 >= this.#grantedBytes;
+    const items = this.#owner.shareItems();
+    const half = this.#taken + items / 2 >= this.#grantedItems || this.#takenBytes + share / 2 >= this.#grantedBytes;
     if (!half) return;
-    this.#grantedItems = this.#taken + WINDOW_ITEMS;
+    this.#grantedItems = Math.max(this.#grantedItems, this.#taken + items);
     this.#grantedBytes = Math.max(this.#grantedBytes, this.#takenBytes + share);
     this.#owner.onCredit();
   }

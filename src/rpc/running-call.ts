@@ -136,6 +136,10 @@ export class RunningCall implements CallInfo, InboundOwner {
     }
   }
 
+  shareItems(): number {
+    return this.#server.uploadShareItems();
+  }
+
   shareBytes(): number {
     return this.#server.uploadShareBytes();
   }
@@ -242,6 +246,7 @@ export class RunningCall implements CallInfo, InboundOwner {
           payload,
           this.#sent === 1 ? encodeMetadata(this.#context.sentHeader) : "",
         );
+        this.#server.beats.spoke(this.#beat);
         this.#credit.sent(payload.length);
       }
       const header = this.#sent === 0 ? this.#context.sentHeader : undefined;

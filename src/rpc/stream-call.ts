@@ -4,7 +4,7 @@ import type { Caller } from "./caller.ts";
 import type { CallRequest } from "./call-request.ts";
 import { abortError, decodeError, fault } from "./error.ts";
 import { type AnswerFrame, creditOf, META_HEADER } from "./frame.ts";
-import { Inbound, type InboundOwner, shareOf, WINDOW_ITEMS } from "./inbound.ts";
+import { Inbound, type InboundOwner, itemsShareOf, shareOf } from "./inbound.ts";
 import { decodeMetadata, type Metadata } from "./metadata.ts";
 import { PendingCall } from "./pending-call.ts";
 import type { Upload, UploadWire } from "./upload.ts";
@@ -17,7 +17,7 @@ export interface RawItem {
 
 /** What a stream may send at first: its share of the connection's byte window. */
 export function firstCredit(caller: Caller): { creditItems: number; creditBytes: number } {
-  return { creditItems: WINDOW_ITEMS, creditBytes: shareOf(caller.windowBytes, caller.streams) };
+  return { creditItems: itemsShareOf(caller.streams), creditBytes: shareOf(caller.windowBytes, caller.streams) };
 }
 
 /**
@@ -35,7 +35,7 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
 
   constructor(caller: Caller, request: CallRequest, signal: AbortSignal | undefined, upload?: Upload) {
     super(caller, request);
-    this.#answers = new Inbound(this, request.creditBytes);
+    this.#answers = new Inbound(this, request.creditBytes, request.creditItems);
     this.#upload = upload;
     this.#signal = signal;
     this.#first.promise.catch(() => {});
@@ -77,6 +77,10 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
 
   shareBytes(): number {
     return shareOf(this.caller.windowBytes, this.caller.streams);
+  }
+
+  shareItems(): number {
+    return itemsShareOf(this.caller.streams);
   }
 
   onCredit(): void {

@@ -3,13 +3,14 @@ import type { Beat } from "../rpc/beats.ts";
 /** One entry's bytes: subjects and a header, each with a length before it. */
 const ENTRY_BYTES = 1024;
 const CONTROL_WORDS = 4;
-const WORDS_PER_ENTRY = 4;
+const WORDS_PER_ENTRY = 5;
 
 const TICK = 0;
 const STATE = 0;
 const GENERATION = 1;
 const STARTED = 2;
 const STORED = 3;
+const SPOKE = 4;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -27,7 +28,8 @@ export interface BeatEntry {
  * microsecond, and a loop that is blocked need not do anything for its requests to stay known.
  *
  * Words: a tick that the serving thread counts up while it lives; then per entry its state (1 in use), its generation, the
- * millisecond it began (of which 32 bits are kept) and whether it is still stored.
+ * millisecond it began (of which 32 bits are kept) whether it is still stored,
+ * and whether something has gone to its caller since the last look.
  */
 export class BeatTable {
   readonly buffer: SharedArrayBuffer;
@@ -83,8 +85,19 @@ export class BeatTable {
     const generation = Atomics.add(this.#words, word + GENERATION, 1) + 1;
     Atomics.store(this.#words, word + STARTED, Date.now() | 0);
     Atomics.store(this.#words, word + STORED, 1);
+    Atomics.store(this.#words, word + SPOKE, 0);
     Atomics.store(this.#words, word + STATE, 1);
     return index + this.#entries * (generation & 0xfffff);
+  }
+
+  /** Something has gone to the caller. */
+  spoke(handle: number): void {
+    Atomics.store(this.#words, this.#word(handle) + SPOKE, 1);
+  }
+
+  /** Whether something has gone to the caller since this was last asked. */
+  hasSpoken(handle: number): boolean {
+    return Atomics.exchange(this.#words, this.#word(handle) + SPOKE, 0) === 1;
   }
 
   /** The request is acknowledged: the broker needs no more beats. */

@@ -7,7 +7,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { connectBus } from "../bus/connect.ts";
 import type { BusOptions } from "../bus/options.ts";
-import { BEAT_INTERVAL_MS, BeatPace, IN_PROGRESS } from "../rpc/beats.ts";
+import { BEAT_INTERVAL_MS, BeatPace, IN_PROGRESS, MAX_SPARED_BEATS } from "../rpc/beats.ts";
 import { FRAME_HEADER } from "../rpc/frame.ts";
 import { BeatTable } from "./beat-table.ts";
 
@@ -21,12 +21,20 @@ export interface BeatThreadData {
 }
 
 const EMPTY = new Uint8Array(0);
+const MAX_UNHEARD = 10_000;
 const { servers, options, buffer, goneSubject, stallMs } = workerData as BeatThreadData;
 const table = new BeatTable(buffer);
+/** Heartbeats in a row that were left out, by handle. */
+let spared = new Map<number, number>();
+/** Whose caller did not listen: there no heartbeat is left out. */
+const unheard = new Set<number>();
 const bus = await connectBus(servers, options);
 
 bus.subscribe(`${goneSubject}*`, (message) => {
-  if (message.status === 503) parentPort?.postMessage({ gone: Number(message.subject.slice(goneSubject.length)) });
+  if (message.status !== 503) return;
+  const gone = Number(message.subject.slice(goneSubject.length));
+  unheard.add(gone);
+  parentPort?.postMessage({ gone });
 });
 await bus.flush();
 
@@ -43,13 +51,25 @@ function beat(): void {
   }
   if (now - tickedAt > stallMs || !bus.connected) return;
   const heartbeats = pace.isForHeartbeats(now);
+  const sparedNow = new Map<number, number>();
   for (const { handle, ageMs, stored, beat } of table.read()) {
     if (stored && ageMs >= pace.intervalMs / 2 && beat.progressSubject !== undefined) {
       bus.publish(beat.progressSubject, IN_PROGRESS);
     }
     if (!heartbeats || ageMs < BEAT_INTERVAL_MS / 2 || beat.answerSubject === undefined) continue;
+    if (table.hasSpoken(handle) && !unheard.has(handle)) {
+      const before = spared.get(handle) ?? 0;
+      if (before < MAX_SPARED_BEATS) {
+        sparedNow.set(handle, before + 1);
+        continue;
+      }
+    }
     bus.publish(beat.answerSubject, EMPTY, { headers: { [FRAME_HEADER]: beat.header }, reply: `${goneSubject}${handle}` });
   }
+  if (!heartbeats) return;
+  spared = sparedNow;
+  // Handles are never used again.
+  if (unheard.size > MAX_UNHEARD) unheard.clear();
 }
 
 parentPort?.on("message", (ackWaitMs: number) => {

@@ -85,6 +85,11 @@ export class ThreadBeats implements Beats {
     this.#thread.postMessage(ackWaitMs);
   }
 
+  spoke(handle: number): void {
+    if (handle < 0) this.#loop.spoke(-handle);
+    else this.#table.spoke(handle);
+  }
+
   acknowledged(handle: number): void {
     if (handle < 0) this.#loop.acknowledged(-handle);
     else this.#table.acknowledged(handle);
