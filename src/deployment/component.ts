@@ -7,13 +7,27 @@ import { healthOfAll } from "./health.ts";
 import type { MetricsPorts } from "./metrics-ports.ts";
 import type { ComponentStatus } from "./status.ts";
 import { SupervisedWorker, type WorkerHost } from "./supervised-worker.ts";
+import { servedBy } from "./versions-left.ts";
 import { orAborted } from "./waiting.ts";
 
 /** What a component needs of its deployment. */
 export interface ComponentHost extends WorkerHost {
   readonly ports: MetricsPorts;
-  /** Waits until nothing is left to do that only a worker can do which is to be replaced. */
-  readonly succeeded: (old: SupervisedWorker, signal: AbortSignal) => Promise<void>;
+  /** Hands what only leaving workers serve on to others, and waits until nothing is left to do that only they can do. */
+  readonly succeeded: (leaving: Leaving, signal: AbortSignal) => Promise<void>;
+}
+
+/** Workers that leave, or have left, and what they serve, or served. */
+export interface Leaving {
+  readonly workers: readonly SupervisedWorker[];
+  readonly served: ReturnType<typeof servedBy>;
+  /** Their ids in discovery. */
+  readonly instances: readonly string[];
+}
+
+function leavingOf(workers: readonly SupervisedWorker[]): Leaving {
+  const instances = workers.flatMap(({ record }) => record === undefined ? [] : [record.instance]);
+  return { workers, served: servedBy(workers), instances };
 }
 
 /** How far a change may go. */
@@ -89,6 +103,7 @@ export class Component {
     this.#failure = undefined;
     this.#count = count;
     const leaving = staying.toSorted((a, b) => b.plan.number - a.plan.number).slice(0, Math.max(0, staying.length - count));
+    await this.#host.succeeded(leavingOf(leaving), bounds.signal);
     await orAborted(Promise.all(leaving.map((worker) => this.#drain(worker, bounds))), bounds.signal);
     const numbers = new Set(staying.map(({ plan }) => plan.number));
     const added: SupervisedWorker[] = [];
@@ -118,13 +133,17 @@ export class Component {
     for (const worker of old) {
       if (signal.aborted) throw abortError(signal);
       const { number } = worker.plan;
+      const leaving = leavingOf([worker]);
       // What does not serve has nothing to be kept for.
       if (order === "stop-first" || worker.state !== "ready") {
+        await this.#host.succeeded(leaving, signal);
         await orAborted(this.#drain(worker, bounds), signal);
         await this.#serve(await this.#add(number, plan), bounds);
+        // The only one had nobody to hand on to.
+        await this.#host.succeeded(leaving, signal);
       } else {
         await this.#serve(await this.#add(number, plan), bounds);
-        await this.#host.succeeded(worker, signal);
+        await this.#host.succeeded(leaving, signal);
         await orAborted(this.#drain(worker, bounds), signal);
       }
       // Only what has served once is what later ones are made of.
@@ -136,6 +155,7 @@ export class Component {
   /** Lets all its workers drain and end. Goes on when the change is given up. */
   async drainAll(bounds: ChangeBounds): Promise<void> {
     this.#count = 0;
+    await this.#host.succeeded(leavingOf(this.#workers), bounds.signal);
     await Promise.all(this.#workers.map((worker) => this.#drain(worker, bounds)));
   }
 

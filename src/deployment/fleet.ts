@@ -4,13 +4,13 @@ import type { Client } from "../client/client.ts";
 import type { DiscoveryEvent } from "../discovery/discovery.ts";
 import { fault } from "../rpc/error.ts";
 import type { Guard } from "./broker/guard.ts";
-import { Component, type ComponentHost } from "./component.ts";
+import { Component, type ComponentHost, type Leaving } from "./component.ts";
 import type { ComponentPlan } from "./component-plan.ts";
 import type { DeploymentEvent } from "./events.ts";
 import { MetricsPorts } from "./metrics-ports.ts";
 import type { DeploymentPlan } from "./plan.ts";
 import type { SupervisedWorker } from "./supervised-worker.ts";
-import { lastVersions, untilUnqueued } from "./versions-left.ts";
+import { endVersion, lastVersions } from "./versions-left.ts";
 
 /** How long the broker may take to forget an instance; the lease does it otherwise. */
 const forgetMs = 5_000;
@@ -51,7 +51,7 @@ export class Fleet {
         // Where it cannot, the lease runs out.
         void client.discovery.forget(instance, { timeoutMs: forgetMs }).catch(() => {});
       },
-      succeeded: (old, signal) => this.#succeeded(old, signal),
+      succeeded: (leaving, signal) => this.#succeeded(leaving, signal),
     };
   }
 
@@ -114,11 +114,13 @@ export class Fleet {
     return await Promise.all(this.workers.map((worker) => worker.stop(drainMs)));
   }
 
-  async #succeeded(old: SupervisedWorker, signal: AbortSignal): Promise<void> {
-    const { bus, caller } = this.#client;
+  async #succeeded(leaving: Leaving, signal: AbortSignal): Promise<void> {
+    const { workers, served, instances } = leaving;
+    const staying = this.workers.filter((worker) => !workers.includes(worker));
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(this.plan.startTimeoutMs)]);
+    // Where the broker cannot, they leave all the same.
     await Promise.all(
-      lastVersions(old, this.workers).map((served) => untilUnqueued(bus, caller.subjects, served, bounded)),
+      lastVersions(served, staying).map((one) => endVersion(this.#client, one, instances, bounded).catch(() => {})),
     );
   }
 }

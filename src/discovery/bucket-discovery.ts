@@ -23,6 +23,7 @@ import {
   instanceKey,
   INSTANCES,
   mergeDeclarations,
+  withoutVersion,
 } from "./records.ts";
 import { servedOperator } from "./resolve.ts";
 import { delay, startTimer } from "./timer.ts";
@@ -64,28 +65,51 @@ export class BucketDiscovery implements Discovery {
   }
 
   async declare(declaration: OperatorDeclaration, options: DiscoveryCallOptions = {}): Promise<OperatorDeclaration> {
+    const { name } = declaration;
+    const merged = await this.#change(`declare "${name}"`, name, (stored) => mergeDeclarations(stored, declaration), options);
+    const key = declarationKey(name);
+    this.#declared.set(key, mergeDeclarations(this.#declared.get(key), declaration));
+    return merged;
+  }
+
+  async withdraw(name: string, version: string, options: DiscoveryCallOptions = {}): Promise<OperatorDeclaration | undefined> {
+    const key = declarationKey(name);
+    const own = this.#declared.get(key);
+    const remaining = own && withoutVersion(own, version);
+    if (remaining !== undefined) this.#declared.set(key, remaining);
+    else if (own?.versions.includes(version)) this.#declared.delete(key);
+    const action = `withdraw version ${version} of "${name}"`;
+    return await this.#change(action, name, (stored) => stored && withoutVersion(stored, version), options);
+  }
+
+  /** Writes what a declaration becomes; again from the start where somebody else was faster. */
+  async #change<T extends OperatorDeclaration | undefined>(
+    action: string,
+    name: string,
+    change: (stored: OperatorDeclaration | undefined) => T,
+    options: DiscoveryCallOptions,
+  ): Promise<T> {
     const { signal, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-    const key = declarationKey(declaration.name);
+    const key = declarationKey(name);
     const deadline = performance.now() + timeoutMs;
     for (let attempt = 1;; attempt++) {
       const remaining = { signal, timeoutMs: Math.max(1, deadline - performance.now()) };
       const entry = await this.#bucket.get(key, remaining);
       const stored = entry && this.#readDeclaration(entry);
-      const merged = mergeDeclarations(stored, declaration);
+      const changed = change(stored);
       try {
-        if (stored === undefined || !equals(OperatorDeclarationSchema, stored, merged)) {
-          const value = encodeRecord(OperatorDeclarationSchema, merged);
+        if (changed !== undefined && (stored === undefined || !equals(OperatorDeclarationSchema, stored, changed))) {
+          const value = encodeRecord(OperatorDeclarationSchema, changed);
           await this.#bucket.put(key, value, { ...remaining, expectedRevision: entry?.revision ?? 0 });
         }
-        this.#declared.set(key, mergeDeclarations(this.#declared.get(key), declaration));
-        return merged;
+        return changed;
       } catch (error) {
         if (!(error instanceof ConnectError) || error.code !== Code.Aborted) throw error;
         if (attempt >= MAX_DECLARE_ATTEMPTS || performance.now() >= deadline) {
           throw fault(
-            `Cannot declare "${declaration.name}": others changed it ${attempt} times in ${timeoutMs} ms`,
+            `Cannot ${action}: others changed it ${attempt} times in ${timeoutMs} ms`,
             Code.Aborted,
-            { operator: declaration.name },
+            { operator: name },
             error,
           );
         }

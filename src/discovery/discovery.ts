@@ -98,6 +98,14 @@ export interface Discovery extends AsyncDisposable {
   undeclare(name: string, options?: DiscoveryCallOptions): Promise<void>;
 
   /**
+   * Withdraws one version of an operator, where it has others; the default version becomes the highest of those.
+   *
+   * @returns the declaration as stored; `undefined` when nothing was changed, as there is no such version or no other
+   * @throws {ConnectError} `aborted` when others kept changing it, `unavailable`, `permission_denied`
+   */
+  withdraw(name: string, version: string, options?: DiscoveryCallOptions): Promise<OperatorDeclaration | undefined>;
+
+  /**
    * One operator's declaration: one cheap read.
    *
    * @returns `undefined` when it is known that there is none

@@ -103,3 +103,10 @@ export function mergeDeclarations(stored: OperatorDeclaration | undefined, added
     ackWaitMs: added.ackWaitMs || base.ackWaitMs,
   });
 }
+
+/** What remains of a declaration without one of its versions; `undefined` when it has no such version, or no other. */
+export function withoutVersion(stored: OperatorDeclaration, version: string): OperatorDeclaration | undefined {
+  const versions = stored.versions.filter((one) => one !== version);
+  if (versions.length === 0 || versions.length === stored.versions.length) return undefined;
+  return Object.assign(clone(OperatorDeclarationSchema, stored), { versions, defaultVersion: highestVersion(versions) });
+}

@@ -36,6 +36,10 @@ export class StaticDiscovery implements Discovery {
     return Promise.reject(fixed(`withdraw "${name}"`));
   }
 
+  withdraw(name: string, version: string): Promise<OperatorDeclaration | undefined> {
+    return Promise.reject(fixed(`withdraw version ${version} of "${name}"`));
+  }
+
   register(record: InstanceRecord): Promise<Registration> {
     return Promise.reject(fixed(`register the instance "${record.instance}"`));
   }

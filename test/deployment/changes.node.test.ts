@@ -211,8 +211,34 @@ describe("applying a changed definition", () => {
       expect(texts.get("two")).toBeGreaterThan(100);
       expect(deployment.workers.map(({ state }) => state)).toEqual(["ready", "ready"]);
       expect(await deployment.apply(definition)).toEqual([{ name: "answering", action: "keep", what: [] }]);
+      expect((await client.operators()).map(({ versions }) => versions)).toEqual([["2"]]);
     });
   });
+
+  for (const order of ["start-first", "stop-first"] as const) {
+    test(`goes back to an older version under load, ${order}`, async () => {
+      const workers = [{ ...answering, args: ["version=2", "answer=two"], count: 2 }];
+      await withDeployment(
+        { workers },
+        async ({ deployment, client, folder }) => {
+          const load = startLoad(client, 32);
+          const direct = startLoad(client, 4, { mode: "direct" });
+          await until("the newer one answers", () => load.answered > 100);
+          await deployment.apply(applied(folder, ["version=1", "answer=one"]), { order });
+          const before = load.answered;
+          await until("the older one answers", () => load.answered > before + 100);
+          for (const { failures, texts } of [await load.stop(), await direct.stop()]) {
+            expect(failures).toEqual([]);
+            expect([...texts.keys()]).toEqual(["two", "one"]);
+          }
+          const gone = await failure(client.operator("answer", { version: 2 }).infer({ n: Int32Array.of(1) }));
+          expect(gone.rawMessage).toContain('its version must be one of "1", got "2"');
+        },
+        {},
+        { operatorWaitMs: 1_000 },
+      );
+    });
+  }
 
   test("keeps the old workers when the new ones do not start, and says why", async () => {
     await withDeployment({ workers: [{ ...answering, count: 2 }] }, async ({ deployment, client, folder }) => {

@@ -169,6 +169,33 @@ export function describeDiscovery(name: string, create: () => Promise<World>): v
       await one.discovery.undeclare(name);
     });
 
+    test("withdraws one version of several, and the highest of the others becomes the default", async () => {
+      const name = randomId();
+      for (const version of ["1", "2", "10"]) await one.discovery.declare(declaration(name, version));
+      expect(await other.discovery.withdraw(name, "10")).toMatchObject({ versions: ["1", "2"], defaultVersion: "2" });
+      expect(await one.discovery.declaration(name)).toMatchObject({ versions: ["1", "2"], defaultVersion: "2" });
+      expect(await other.discovery.withdraw(name, "10")).toBe(undefined);
+      expect(await other.discovery.withdraw(name, "1")).toMatchObject({ versions: ["2"] });
+      // The last one stays: an operator without versions would be none.
+      expect(await other.discovery.withdraw(name, "2")).toBe(undefined);
+      expect(await other.discovery.withdraw(randomId(), "1")).toBe(undefined);
+      await one.discovery.undeclare(name);
+    });
+
+    test("forgets an instance in place of its process, once and for all who watch", async () => {
+      const id = randomId();
+      const registration = await one.discovery.register(serving(id), LONG);
+      const story = new Story();
+      const watch = await other.discovery.watch(story.listener);
+      const { instance: gone } = registration.record;
+      await other.discovery.forget(gone);
+      await story.until(`gone ${gone} (closed)`);
+      expect(await one.discovery.instance(gone)).toBe(undefined);
+      await other.discovery.forget(randomId());
+      await registration.close();
+      await watch.close();
+    });
+
     test("loses no version when many declare at once", async () => {
       const name = randomId();
       const versions = Array.from({ length: 24 }, (_, at) => String(at + 1));
