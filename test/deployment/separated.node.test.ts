@@ -18,6 +18,10 @@ async function values(outputs: Promise<{ readonly y?: { fetch(): Promise<Tensor>
   return Array.from((await (await outputs).y?.fetch())?.toNumbers() ?? [], Number);
 }
 
+async function* inputs(): AsyncGenerator<{ x: Float32Array }> {
+  for (let n = 0; n < 3; n++) yield { x: Float32Array.of(n) };
+}
+
 /** Every way to call an operator and to end the call. */
 async function callInEveryWay(client: Client, calls: readonly string[]): Promise<void> {
   const handle = client.operator("double");
@@ -29,6 +33,11 @@ async function callInEveryWay(client: Client, calls: readonly string[]): Promise
   await handle.post({ x });
   await handle.post({ x }, { mode: "direct" }).catch((error) => expect(error.code).toBe(Code.ResourceExhausted));
   await handle.infer({ x }, { idempotencyKey: crypto.randomUUID() });
+  for (const options of [{}, { mode: "direct" }] as const) {
+    const answers: number[] = [];
+    for await (const { y } of handle.stream(inputs(), options)) answers.push(Number((await y?.fetch())?.data[0]));
+    expect(answers).toEqual([0, 2, 4]);
+  }
   if (calls.includes("count")) {
     const seen: number[] = [];
     for await (const { n } of client.operator("count").stream({})) seen.push(Number((await n?.fetch())?.data[0]));
