@@ -2,13 +2,13 @@ import { dirname } from "node:path";
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
 import { fault } from "../rpc/error.ts";
-import type { ChangeResult, DeploymentChange, ReplaceOrder } from "./changes.ts";
+import type { ChangeOptions, ChangeResult, DeploymentChange, ReplaceOrder } from "./changes.ts";
 import { checkWorker } from "./check.ts";
 import type { ChangeBounds, Component } from "./component.ts";
 import { type ComponentPlan, planComponent } from "./component-plan.ts";
 import { checkFixed, differencesOf } from "./difference.ts";
 import type { Fleet } from "./fleet.ts";
-import { planDeployment } from "./plan.ts";
+import { type DeploymentPlan, planDeployment } from "./plan.ts";
 import { orAborted } from "./waiting.ts";
 
 type Change<C extends DeploymentChange["command"]> = Extract<DeploymentChange, { command: C }>;
@@ -99,6 +99,14 @@ function orderOf(order: unknown): ReplaceOrder {
   throw fault(`Cannot replace workers: ${text}`, Code.InvalidArgument);
 }
 
+/** What a deployment goes on as: its broker, places and ports are those that it was started with. */
+function continued(running: DeploymentPlan, next: DeploymentPlan): DeploymentPlan {
+  const { definition, where, file, overrides, components, runtime, restart, logLevel, drainMs, ackWaitMs, startTimeoutMs } =
+    next;
+  const taken = { definition, where, file, overrides, components, runtime };
+  return { ...running, ...taken, restart, logLevel, drainMs, ackWaitMs, startTimeoutMs };
+}
+
 async function apply(fleet: Fleet, change: Change<"apply">, bounds: ChangeBounds): Promise<ChangeResult> {
   const order = orderOf(change.order);
   const { where, definition, overrides } = fleet.plan;
@@ -108,8 +116,7 @@ async function apply(fleet: Fleet, change: Change<"apply">, bounds: ChangeBounds
   const changes = await differencesOf(fleet.components, next);
   const differences = changes.map(({ difference }) => difference);
   if (change.dryRun === true) return { components: [], differences };
-  // The ports and the broker are what they were; of the rest, each worker that is started from now on is told.
-  fleet.plan = next;
+  fleet.plan = continued(fleet.plan, next);
   const components: Component[] = [];
   for (const { plan, component, stale, count } of changes) {
     if (plan === undefined) {
@@ -125,6 +132,19 @@ async function apply(fleet: Fleet, change: Change<"apply">, bounds: ChangeBounds
     }
   }
   return { components: components.map(({ status }) => status), differences };
+}
+
+/**
+ * Checks how long a change may take: a time that is none would end workers at once.
+ *
+ * @throws {ConnectError} `invalid_argument`
+ */
+export function checkTimes({ drainMs, timeoutMs }: ChangeOptions): void {
+  for (const [name, ms] of Object.entries({ drainMs, timeoutMs })) {
+    if (ms === undefined || typeof ms === "number" && ms >= 0) continue;
+    const text = `${name} must be a number of milliseconds from 0, got ${JSON.stringify(ms)}`;
+    throw fault(`Cannot change the deployment: ${text}`, Code.InvalidArgument);
+  }
 }
 
 /** Refuses a change of a deployment that does not run. */

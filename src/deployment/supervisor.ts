@@ -10,7 +10,7 @@ import { startOwnBroker } from "./access/own-broker.ts";
 import { CancelJanitor } from "../rpc/queue/cancel-janitor.ts";
 import { Announcements } from "./announcements.ts";
 import { type Guard, startGuard } from "./broker/guard.ts";
-import { changeFleet, notRunning } from "./change-fleet.ts";
+import { changeFleet, checkTimes, notRunning } from "./change-fleet.ts";
 import { ChangeQueue } from "./change-queue.ts";
 import type { ChangeOptions, ChangeResult, ComponentDifference, DeploymentChange, ReplaceOptions } from "./changes.ts";
 import type { ControlAnswer, ControlCall, ControlRequest } from "./control/messages.ts";
@@ -201,6 +201,7 @@ export class Supervisor implements Deployment {
   async #change(change: DeploymentChange, options: ChangeOptions): Promise<ChangeResult> {
     const fleet = this.#fleet;
     if (fleet === undefined || this.#state !== "running") throw notRunning(this.name, this.#state);
+    checkTimes(options);
     return await this.#changes.run(async (bounds) => {
       this.#emit({ type: "changing", change });
       const result = await changeFleet(fleet, change, bounds);
@@ -233,7 +234,7 @@ export class Supervisor implements Deployment {
   }
 
   async stop(options: StopDeploymentOptions = {}): Promise<number> {
-    const { drainMs = this.#plan.drainMs, signal } = options;
+    const { drainMs = this.#fleet?.plan.drainMs ?? this.#plan.drainMs, signal } = options;
     this.#starting.abort(fault(`Cannot start the deployment ${this.#plan.where}: it was stopped`, Code.Canceled));
     const hurry = () => void this.stop({ drainMs: 0 });
     if (signal?.aborted) return await this.stop({ drainMs: 0 });

@@ -6,6 +6,7 @@ import { describe, expect, test } from "bun:test";
 import { backoffMs } from "../../src/deployment/backoff.ts";
 import { defineDeployment, type DeploymentOptions, isDeploymentDefinition, startDeployment } from "../../src/deployment/mod.ts";
 import { type DeploymentOverrides, type DeploymentPlan, planDeployment } from "../../src/deployment/plan.ts";
+import { shownEnvironment } from "../../src/deployment/shown-environment.ts";
 import { thisRuntime } from "../support/program.ts";
 import { fixture, freePorts, withFolder } from "./support.ts";
 
@@ -183,6 +184,27 @@ describe("starting a deployment", () => {
       await expect(startDeployment(definition, { stateDir: join(folder, "state") })).rejects.toThrow(
         /logDir ".*" must be a folder to write to/,
       );
+    });
+  });
+});
+
+describe("what a worker is told", () => {
+  test("is shown without what sounds like a secret, and without what everybody is told", () => {
+    const env = {
+      HOME: "/root",
+      WAYBILL_URL: "nats://me:secret@a:1,nats://b:2",
+      WAYBILL_PASSWORD: "secret",
+      HF_TOKEN: "secret",
+      API_KEY: "secret",
+      MODEL: "small",
+      WAYBILL_TOKEN: undefined,
+    };
+    expect(shownEnvironment(env, { HOME: "/root", MODEL: "large" })).toEqual({
+      WAYBILL_URL: "nats://***@a:1,nats://b:2",
+      WAYBILL_PASSWORD: "***",
+      HF_TOKEN: "***",
+      API_KEY: "***",
+      MODEL: "small",
     });
   });
 });

@@ -1,5 +1,9 @@
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Code } from "@connectrpc/connect";
 import { describe, expect, test } from "bun:test";
+import { type ChangeProgress, changeRunning } from "../../src/deployment/mod.ts";
+import { failure } from "../support/waiting.ts";
 import { isRunning, thisRuntime } from "../support/program.ts";
 import { fixture, freePorts, ownPid, whoIs, withDeployment } from "./support.ts";
 
@@ -43,6 +47,37 @@ describe("a deployment", () => {
           "stopping",
           "stopped",
         ]);
+      },
+    );
+  });
+
+  test("is changed from another process by the name that it is listed with", async () => {
+    await withDeployment(
+      { workers: [{ name: "double", file: fixture("double.ts") }] },
+      async ({ deployment, client, folder }) => {
+        const change = { command: "scale", component: "double", count: 2 } as const;
+        const steps: string[] = [];
+        const options = {
+          folder: join(folder, "state"),
+          onProgress: ({ worker, step }: ChangeProgress) => steps.push(`${worker} ${step}`),
+        };
+        expect(await changeRunning("default", change, options)).toMatchObject({
+          name: "default",
+          components: [{ name: "double", count: 2, ready: 2, health: "ready" }],
+        });
+        expect(steps).toEqual(["double.1 starting", "double.1 ready"]);
+        await changeRunning(undefined, { command: "restart", component: "double.0" }, options);
+        await changeRunning(undefined, { command: "remove", component: "double" }, options);
+        expect(deployment.workers).toEqual([]);
+        expect((await client.operators()).flatMap(({ instances }) => instances)).toEqual([]);
+        const late = await failure(
+          changeRunning(undefined, change, { ...options, signal: AbortSignal.abort(new Error("enough")) }),
+        );
+        expect(late.code).toBe(Code.Canceled);
+        const wrong = await failure(changeRunning(undefined, change, options));
+        expect([wrong.code, wrong.rawMessage]).toEqual([Code.NotFound, 'Cannot scale "double": the deployment has none']);
+        const none = await failure(deployment.scale("double", 1, { drainMs: NaN }));
+        expect(none.rawMessage).toBe("Cannot change the deployment: drainMs must be a number of milliseconds from 0, got null");
       },
     );
   });
