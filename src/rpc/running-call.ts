@@ -44,6 +44,8 @@ export class RunningCall implements CallInfo, InboundOwner {
   #interrupt: ((error: ConnectError) => void) | undefined;
   #beat = 0;
   #answered = false;
+  /** The broker has confirmed that it never delivers the request again. */
+  #committed = false;
   #slotFree = false;
   #sent = 0;
   #unheardSince = -Infinity;
@@ -235,7 +237,7 @@ export class RunningCall implements CallInfo, InboundOwner {
       for (;;) {
         const result = await this.#interruptible(iterator.next());
         if (this.#answered) return;
-        if (this.#sent === 0 && this.#intake === undefined) await this.#commit();
+        if (!this.#committed) await this.#commit();
         if (result.done) break;
         const payload = this.#encode(type, result.value);
         const credit = this.#credit.wait();
@@ -268,6 +270,7 @@ export class RunningCall implements CallInfo, InboundOwner {
       const text = `Cannot begin to answer ${this.frame.method}: the broker did not confirm that it will not deliver it again`;
       throw fault(text, Code.Unavailable, { reason: "UNCONFIRMED", instance: this.#server.instance }, cause);
     }
+    this.#committed = true;
     this.#server.beats.acknowledged(this.#beat);
   }
 
@@ -303,7 +306,7 @@ export class RunningCall implements CallInfo, InboundOwner {
     }
     // Only now: what does not fit the broker is thrown, and answered by an error that does.
     this.#answered = true;
-    if (!this.frame.once && this.#sent === 0 && this.#intake === undefined) this.#acknowledge();
+    if (!this.frame.once && !this.#committed) this.#acknowledge();
   }
 
   #header(kind: AnswerFrameKind, seq: number, word?: string): string {
