@@ -1,4 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { PlainHeaders } from "../telemetry/plain-headers.ts";
 
 /** Most bytes of metadata in one frame: a header block is parsed by the broker and by every reader. */
 export const MAX_METADATA_BYTES: number = 16 * 1024;
@@ -11,7 +12,7 @@ const EMPTY = "";
  *
  * @throws {ConnectError} `resource_exhausted` past {@linkcode MAX_METADATA_BYTES}
  */
-export function encodeMetadata(header: Headers | undefined, trailer?: Headers): string {
+export function encodeMetadata(header: Headers | PlainHeaders | undefined, trailer?: Headers): string {
   const headers = header === undefined ? [] : [...header];
   const trailers = trailer === undefined ? [] : [...trailer];
   if (headers.length === 0 && trailers.length === 0) return EMPTY;
@@ -44,6 +45,23 @@ export function decodeMetadata(value: string | undefined): Metadata {
 /** Reads the headers of a `wb-meta` alone, as requests have no trailers. */
 export function decodeHeader(value: string | undefined): Headers {
   return headersAt(value, 0);
+}
+
+/** The same without `Headers`, for who reads one or two of them. Garbage counts as none. */
+export function decodePairs(value: string | undefined): PlainHeaders {
+  const pairs = new PlainHeaders();
+  if (value === undefined || value === EMPTY) return pairs;
+  try {
+    const parsed: unknown = JSON.parse(value);
+    const header: unknown = Array.isArray(parsed) ? parsed[0] : undefined;
+    for (const pair of Array.isArray(header) ? header : []) {
+      const [name, text] = Array.isArray(pair) ? pair : [];
+      if (typeof name === "string" && typeof text === "string") pairs.push([name, text]);
+    }
+  } catch {
+    // As with `Headers`.
+  }
+  return pairs;
 }
 
 function headersAt(value: string | undefined, place: 0 | 1): Headers {

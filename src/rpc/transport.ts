@@ -22,6 +22,7 @@ import {
   type UnaryResponse,
 } from "@connectrpc/connect";
 import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
+import { PlainHeaders } from "../telemetry/plain-headers.ts";
 import type { Caller } from "./caller.ts";
 import { decodeMessage, encodeMessage, generalCodecs, type MessageCodecs } from "./codec.ts";
 import { fault } from "./error.ts";
@@ -121,7 +122,11 @@ export class BusTransport implements Transport {
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O>> {
     const deadlineMs = this.#deadlineOf(timeoutMs);
-    const send = async (headers: Headers | undefined, messages: AsyncIterable<MessageInitShape<I>>, abort?: AbortSignal) => {
+    const send = async (
+      headers: Headers | PlainHeaders | undefined,
+      messages: AsyncIterable<MessageInitShape<I>>,
+      abort?: AbortSignal,
+    ) => {
       const upload = method.methodKind === "server_streaming" ? undefined : this.#upload(method, messages);
       const first = upload === undefined
         ? this.#encode(method, create(method.input, await only(messages)))
@@ -156,7 +161,7 @@ export class BusTransport implements Transport {
 
   async #unary<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
-    headers: Headers | undefined,
+    headers: Headers | PlainHeaders | undefined,
     message: MessageShape<I>,
     deadlineMs: number | undefined,
     signal: AbortSignal | undefined,
@@ -186,7 +191,7 @@ export class BusTransport implements Transport {
 
   #request(
     method: DescMethod,
-    headers: Headers | undefined,
+    headers: Headers | PlainHeaders | undefined,
     payload: Uint8Array,
     timeoutMs: number | undefined,
     contextValues: ContextValues | undefined,
@@ -340,6 +345,6 @@ async function only<T>(messages: AsyncIterable<T>): Promise<T> {
 }
 
 /** They are only read: a copy would be made for nothing. */
-function headersOf(init: HeadersInit | undefined): Headers | undefined {
-  return init === undefined || init instanceof Headers ? init : new Headers(init);
+function headersOf(init: HeadersInit | undefined): Headers | PlainHeaders | undefined {
+  return init === undefined || init instanceof Headers || init instanceof PlainHeaders ? init : new Headers(init);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { PlainHeaders } from "./plain-headers.ts";
+
 /** How a request reaches an operator, as {@linkcode CallOptions.mode} says. */
 export type WatchedMode = "queue" | "direct" | "at-most-once";
 
@@ -34,7 +36,7 @@ export interface CallEnd {
 /** Watches one call. */
 export interface CallWatch {
   /** What is sent in place of the call's own headers: a trace context is added here. Default: what the call had. */
-  readonly headers?: Headers;
+  readonly headers?: HeadersInit;
   /** Told once. */
   ended(end: CallEnd): void;
 }
@@ -100,5 +102,5 @@ export interface RequestTrace {
 /** Traces calls, fetches and executions. {@linkcode openTelemetry} makes one. */
 export interface Tracing extends ClientObserver {
   /** Called before a request is executed, with the headers that came with it. */
-  request(facts: RequestFacts, headers: Headers): RequestTrace;
+  request(facts: RequestFacts, headers: Headers | PlainHeaders): RequestTrace;
 }

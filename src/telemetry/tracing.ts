@@ -21,7 +21,7 @@ import {
   type TracerProvider,
 } from "@opentelemetry/api";
 import { ConnectError } from "@connectrpc/connect";
-import { extract, inject } from "./carrier.ts";
+import { type Carrier, extract, inject } from "./carrier.ts";
 import type {
   CallEnd,
   CallFacts,
@@ -34,6 +34,7 @@ import type {
   WatchedMode,
 } from "./observer.ts";
 import { outcomeOf } from "./outcome.ts";
+import { PlainHeaders } from "./plain-headers.ts";
 
 export type { TracerProvider } from "@opentelemetry/api";
 export type {
@@ -57,6 +58,11 @@ export interface OpenTelemetryOptions {
 }
 
 const INFER = { service: "inference.GRPCInferenceService", method: "ModelInfer" };
+// The same objects for all spans.
+const CLIENT = { kind: SpanKind.CLIENT };
+const PRODUCER = { kind: SpanKind.PRODUCER };
+const SERVER = { kind: SpanKind.SERVER };
+const CONSUMER = { kind: SpanKind.CONSUMER };
 const STREAM = { service: "waybill.v1.OperatorService", method: "InferStream" };
 
 /** Makes what to give to `connect` or to a worker as `tracing`. */
@@ -70,52 +76,62 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Tracing {
 }
 
 function beginCall(tracer: Tracer, facts: CallFacts, given: HeadersInit | undefined): CallWatch {
-  const headers = new Headers(given);
-  const parent = parentOf(headers);
+  const headers = given === undefined ? new PlainHeaders() : new Headers(given);
+  const parent = given === undefined ? context.active() : parentOf(headers);
   const { operator, method, requestId } = facts;
-  const attributes = { ...attributesOf(facts), ...requestId === "" ? {} : { "waybill.request.id": requestId } };
-  const kind = method === "post" ? SpanKind.PRODUCER : SpanKind.CLIENT;
-  const span = tracer.startSpan(`${method} ${operator}`, { kind, attributes }, parent);
-  inject(trace.setSpan(parent, span), headers);
-  return {
-    headers,
-    ended({ instance, attempt, error }: CallEnd) {
-      if (instance !== undefined) span.setAttribute("waybill.instance", instance);
-      if (attempt !== undefined) span.setAttribute("waybill.attempt", attempt);
-      end(span, error);
-    },
-  };
+  const span = tracer.startSpan(`${method} ${operator}`, method === "post" ? PRODUCER : CLIENT, parent);
+  if (span.isRecording()) {
+    span.setAttributes(attributesOf(facts, "send"));
+    if (requestId !== "") span.setAttribute("waybill.request.id", requestId);
+  }
+  inject(span, parent, headers);
+  return new SpanOfCall(span, headers);
 }
 
-function beginRequest(tracer: Tracer, facts: RequestFacts, headers: Headers): RequestTrace {
-  const parent = extract(headers);
-  const { operator, version, posted, requestId, callId, attempt } = facts;
-  const attributes: Attributes = {
-    ...attributesOf({ ...facts, version, method: posted ? "post" : facts.method }),
-    "waybill.call.id": callId,
-    "waybill.attempt": attempt,
-  };
-  if (requestId !== "") attributes["waybill.request.id"] = requestId;
-  if (posted || facts.mode !== "direct") {
-    attributes["messaging.operation.type"] = "process";
-    attributes["messaging.operation.name"] = "process";
-    attributes["messaging.message.id"] = callId;
+class SpanOfCall implements CallWatch {
+  readonly headers: Carrier;
+  readonly #span: Span;
+
+  constructor(span: Span, headers: Carrier) {
+    this.#span = span;
+    this.headers = headers;
   }
-  const kind = posted ? SpanKind.CONSUMER : SpanKind.SERVER;
-  const span = tracer.startSpan(`process ${operator}`, { kind, attributes }, parent);
-  const inside = trace.setSpan(parent, span);
-  return new SpanOfRequest(span, inside);
+
+  ended({ instance, attempt, error }: CallEnd): void {
+    const span = this.#span;
+    if (span.isRecording()) {
+      if (instance !== undefined) span.setAttribute("waybill.instance", instance);
+      if (attempt !== undefined) span.setAttribute("waybill.attempt", attempt);
+    }
+    end(span, error);
+  }
+}
+
+function beginRequest(tracer: Tracer, facts: RequestFacts, headers: Carrier): RequestTrace {
+  const parent = extract(headers);
+  const { operator, posted, requestId, callId, attempt } = facts;
+  const span = tracer.startSpan(`process ${operator}`, posted ? CONSUMER : SERVER, parent);
+  if (span.isRecording()) {
+    const attributes = attributesOf(facts, "process");
+    attributes["waybill.call.id"] = callId;
+    attributes["waybill.attempt"] = attempt;
+    if (requestId !== "") attributes["waybill.request.id"] = requestId;
+    if ("messaging.system" in attributes) attributes["messaging.message.id"] = callId;
+    span.setAttributes(attributes);
+  }
+  return new SpanOfRequest(span, parent);
 }
 
 class SpanOfRequest implements RequestTrace {
   readonly #span: Span;
-  readonly #inside: Context;
+  readonly #parent: Context;
   #headers: Record<string, string> | undefined;
+  #inside: Context | undefined;
   #ended = false;
 
-  constructor(span: Span, inside: Context) {
+  constructor(span: Span, parent: Context) {
     this.#span = span;
-    this.#inside = inside;
+    this.#parent = parent;
   }
 
   get traceId(): string {
@@ -124,15 +140,15 @@ class SpanOfRequest implements RequestTrace {
 
   get headers(): Readonly<Record<string, string>> {
     if (this.#headers === undefined) {
-      const headers = new Headers();
-      inject(this.#inside, headers);
+      const headers = new PlainHeaders();
+      inject(this.#span, this.#parent, headers);
       this.#headers = Object.fromEntries(headers);
     }
     return this.#headers;
   }
 
   run<T>(work: () => T): T {
-    return context.with(this.#inside, work);
+    return context.with(this.#inside ??= trace.setSpan(this.#parent, this.#span), work);
   }
 
   ended(error?: unknown): void {
@@ -144,7 +160,7 @@ class SpanOfRequest implements RequestTrace {
 
 function beginFetch(tracer: Tracer, { node, bytes }: FetchFacts): FetchWatch {
   const attributes = { "waybill.tensor.node": node, "waybill.tensor.bytes": bytes };
-  const span = tracer.startSpan("fetch tensor", { kind: SpanKind.CLIENT, attributes }, context.active());
+  const span = tracer.startSpan("fetch tensor", { ...CLIENT, attributes }, context.active());
   return {
     ended({ way, error }) {
       if (way !== undefined) span.setAttribute("waybill.tensor.way", way);
@@ -157,18 +173,24 @@ function beginFetch(tracer: Tracer, { node, bytes }: FetchFacts): FetchWatch {
  * What a call belongs to: the trace context among its own headers, else what is active. Where both are of one trace the active span is
  * the later one: an operator's calls carry their request's context in case that the runtime keeps track of nothing.
  */
-function parentOf(headers: Headers): Context {
+function parentOf(headers: Carrier): Context {
   const active = context.active();
-  if (!headers.has("traceparent")) return active;
   const given = extract(headers);
   const traceId = trace.getSpanContext(given)?.traceId;
   return traceId === undefined || traceId === trace.getSpanContext(active)?.traceId ? active : given;
 }
 
-function attributesOf(
-  facts: { operator: string; version: string | undefined; method: "infer" | "stream" | "post"; mode: WatchedMode },
-): Attributes {
-  const { operator, version, method, mode } = facts;
+/** What is known of a call on both sides. */
+interface CalledFacts {
+  readonly operator: string;
+  readonly version: string | undefined;
+  readonly method: "infer" | "stream" | "post";
+  readonly mode: WatchedMode;
+  readonly posted?: boolean;
+}
+
+/** Set only where a span is recorded: samplers decide by its name, which has the operator's. */
+function attributesOf({ operator, version, method, mode, posted }: CalledFacts, operation: "send" | "process"): Attributes {
   const called = method === "stream" ? STREAM : INFER;
   const attributes: Attributes = {
     "rpc.system": "connect_rpc",
@@ -178,17 +200,17 @@ function attributesOf(
     "waybill.mode": mode,
   };
   if (version !== undefined) attributes["waybill.operator.version"] = version;
-  if (method === "post" || mode !== "direct") {
+  if (method === "post" || posted === true || mode !== "direct") {
     attributes["messaging.system"] = "nats";
     attributes["messaging.destination.name"] = operator;
-    attributes["messaging.operation.type"] = "send";
-    attributes["messaging.operation.name"] = method;
+    attributes["messaging.operation.type"] = operation;
+    attributes["messaging.operation.name"] = operation === "send" ? method : operation;
   }
   return attributes;
 }
 
 function end(span: Span, error: unknown): void {
-  if (error !== undefined) {
+  if (error !== undefined && span.isRecording()) {
     const { rawMessage } = ConnectError.from(error);
     const code = outcomeOf(error);
     span.setAttribute("rpc.connect_rpc.error_code", code);

@@ -179,11 +179,13 @@ export class OperatorContext {
   }
 
   #traceHeaders(given: HeadersInit | undefined): Headers | undefined {
+    const header = this.#trace === undefined ? this.requestHeader : new Headers(this.#trace.headers);
     let headers = given === undefined ? undefined : new Headers(given);
-    for (const name of TRACE_HEADERS) {
-      const value = this.#trace === undefined ? this.requestHeader.get(name) : this.#trace.headers[name] ?? null;
-      if (value !== null && !headers?.has(name)) (headers ??= new Headers()).set(name, value);
-    }
+    header.forEach((value, name) => {
+      // What an own propagator makes is a trace context whatever it is called.
+      if (this.#trace === undefined && !TRACE_HEADERS.includes(name) || headers?.has(name) === true) return;
+      (headers ??= new Headers()).set(name, value);
+    });
     return headers;
   }
 }

@@ -1,5 +1,7 @@
 import type { HandlerContext } from "@connectrpc/connect";
 import type { ModelInferRequest, ModelInferResponse } from "../../gen/inference/grpc_service_pb.ts";
+import { LazyHandlerContext } from "../rpc/handler-context.ts";
+import { decodePairs } from "../rpc/metadata.ts";
 import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { RequestTrace, Tracing } from "../telemetry/observer.ts";
 import type { Operator } from "./operator.ts";
@@ -25,7 +27,7 @@ export function traced(tracing: Tracing, operator: Operator, inner: Executing): 
       requestId: message.id,
       callId: frame.call,
       attempt: frame.base + delivery.attempt,
-    }, handler.requestHeader);
+    }, handler instanceof LazyHandlerContext ? decodePairs(handler.metadata) : handler.requestHeader);
   };
   return {
     async infer(message, handler) {
