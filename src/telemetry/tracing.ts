@@ -37,6 +37,7 @@ import { outcomeOf } from "./outcome.ts";
 import { PlainHeaders } from "./plain-headers.ts";
 
 export type { TracerProvider } from "@opentelemetry/api";
+export type { PlainHeaders } from "./plain-headers.ts";
 export type {
   CallEnd,
   CallFacts,
