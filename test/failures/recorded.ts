@@ -4,7 +4,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { expect } from "bun:test";
 import type { Client } from "../../mod.ts";
-import { type BrokerOptions, launchNatsServer } from "../../src/testing/nats-server.ts";
+import { launchNatsServer } from "../../src/testing/nats-server.ts";
 import { isRunning, type Program, until } from "../support/program.ts";
 import { type Execution, readJournal } from "./journal.ts";
 import { differences, type Footprint, footprint } from "./leftovers.ts";
@@ -38,17 +38,20 @@ export interface CheckOptions extends VerifyOptions {
 /** A troubled world whose workers write down what they execute, and whose requests are all accounted for. */
 export class Recorded extends Troubled {
   readonly #folder: string;
+  readonly #alone: boolean;
   ledger: Ledger = new Ledger();
   #journal = 0;
 
-  private constructor(broker: Troubled["broker"], folder: string) {
+  private constructor(broker: Troubled["broker"], folder: string, alone: boolean) {
     super(broker);
     this.#folder = folder;
+    this.#alone = alone;
   }
 
-  static async open(options?: BrokerOptions): Promise<Recorded> {
+  /** @param options `alone`: whether no other world is in this process, whose open files are counted then; default `true` */
+  static async open(options: { alone?: boolean } = {}): Promise<Recorded> {
     const folder = await mkdtemp(join(tmpdir(), "waybill-journal-"));
-    return new Recorded(await launchNatsServer({ maxMemoryBytes: 2 ** 40, ...options }), folder);
+    return new Recorded(await launchNatsServer({ maxMemoryBytes: 2 ** 40 }), folder, options.alone ?? true);
   }
 
   /** Starts a worker process without waiting for it. */
@@ -100,7 +103,10 @@ export class Recorded extends Troubled {
   }
 
   #footprint(client: Client, workers: readonly Program[]): Promise<Footprint> {
-    return footprint(this.broker, client.bus, this.namespace, [process.pid, ...workers.map(({ pid }) => pid)]);
+    return footprint(this.broker, client.bus, this.namespace, [
+      ...(this.#alone ? [process.pid] : []),
+      ...workers.map(({ pid }) => pid),
+    ]);
   }
 
   /** Checks every request against what the workers wrote down, and that nothing is left behind. */
