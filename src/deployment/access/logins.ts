@@ -5,17 +5,16 @@ import type { LocalLogins } from "../../bus/local-login-node.ts";
 import type { ComponentPlan, WorkerPlan } from "../component-plan.ts";
 import type { DeploymentClient } from "../definition-broker.ts";
 
-/** A client that may call some operators; `undefined` stands for all. */
-export interface ClientGrant {
-  readonly login: Login;
-  readonly operators: readonly string[] | undefined;
-  readonly events: boolean;
-}
-
-/** Workers that serve some operators; `undefined` stands for all. */
+/** Workers that may serve some operators; `undefined` stands for all. */
 export interface WorkerGrant {
   readonly login: Login;
   readonly operators: readonly string[] | undefined;
+}
+
+/** A client that may call some operators; `undefined` stands for all. */
+export interface ClientGrant extends WorkerGrant {
+  /** Whether it may publish events of its own, and hear all. */
+  readonly events: boolean;
 }
 
 /** The name of the client that local programs are. */
@@ -29,6 +28,8 @@ export class DeploymentLogins {
   readonly supervisor: Login = newLogin("wb-supervisor");
   /** Workers that are started by hand, or serve what the deployment did not say. */
   readonly worker: WorkerGrant = { login: newLogin("wb-worker"), operators: undefined };
+  /** This user's own programs. */
+  readonly local: ClientGrant = { login: newLogin(LOCAL_CLIENT), operators: undefined, events: true };
   readonly #components: ReadonlyMap<string, WorkerGrant>;
   readonly #clients: ReadonlyMap<string, ClientGrant>;
 
@@ -43,13 +44,12 @@ export class DeploymentLogins {
     );
   }
 
-  /** Local programs' own client, then those that the deployment names. */
-  readonly local: ClientGrant = { login: newLogin(LOCAL_CLIENT), operators: undefined, events: true };
-
+  /** This user's own programs, then the clients that the deployment names. */
   get clients(): ClientGrant[] {
     return [this.local, ...this.#clients.values()];
   }
 
+  /** Workers that are started by hand, then those of the components. */
   get workers(): WorkerGrant[] {
     return [this.worker, ...this.#components.values()];
   }

@@ -1,14 +1,13 @@
-import { discoveryRights } from "../../discovery/mod.ts";
-import { escapeName } from "../../rpc/names.ts";
-import { Subjects } from "../../rpc/subjects.ts";
-import { inboxPrefixOf } from "../../bus/owner.ts";
-
 /**
  * What each kind of user may do at the broker: the one place where it is written down. Add a subject to the list of those that need
- * it, to the table of test/deployment/permissions.node.test.ts, and to docs/permissions.md.
+ * it, to the tables of test/deployment/permissions-table.ts, and to docs/permissions.md.
  *
  * @module
  */
+import { inboxPrefixOf } from "../../bus/owner.ts";
+import { discoveryRights } from "../../discovery/mod.ts";
+import { escapeName } from "../../rpc/names.ts";
+import { Subjects } from "../../rpc/subjects.ts";
 
 /** Whose rights. */
 export interface RightsOf {
