@@ -1,7 +1,7 @@
 import { BEAT_INTERVAL_MS } from "./beats.ts";
 
-/** Nobody has listened to heartbeats for this long: the caller is gone, and not just connecting again. */
-const GONE_AFTER_MS = 3_000;
+/** Nobody has listened to heartbeats for this long: the caller is gone, and not just connecting again. As long as it waits for us. */
+const GONE_AFTER_MS = 5_000;
 
 /** Heartbeats of one request that nobody listened to. */
 export class Absence {

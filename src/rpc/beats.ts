@@ -1,5 +1,4 @@
 import type { Bus } from "../bus/bus.ts";
-import { Absence } from "./absence.ts";
 import { FRAME_HEADER } from "./frame.ts";
 
 /** How often signs of life are sent for a running request. */
@@ -28,8 +27,8 @@ export interface Beat {
  * the first interval cost nothing but their entry.
  */
 export interface Beats {
-  /** Begins; `onCallerGone` is called when nobody has listened for the answer for some seconds. Returns a handle. */
-  start(beat: Beat, onCallerGone: () => void): number;
+  /** Begins; `onUnheard` is called for each heartbeat that nobody listened to. Returns a handle. */
+  start(beat: Beat, onUnheard: () => void): number;
   /** Makes in-progress beats come often enough for a broker that waits this long for them. They never get rarer again. */
   fitTo(ackWaitMs: number): void;
   /** Something has just gone to the caller: a sign of life in itself, in whose place no heartbeat need be sent. */
@@ -74,11 +73,11 @@ const EMPTY = new Uint8Array(0);
 interface Entry {
   readonly beat: Beat;
   readonly startedAt: number;
-  readonly onCallerGone: () => void;
+  readonly onUnheard: () => void;
   stored: boolean;
   spoke: boolean;
   spared: number;
-  absence?: Absence;
+  unheard: boolean;
 }
 
 /** Beats from the event loop's own timer: enough where operators never block it. */
@@ -99,13 +98,16 @@ export class LoopBeats implements Beats {
       if (message.status !== 503) return;
       const handle = Number(message.subject.slice(goneSubject.length));
       const entry = this.#entries.get(handle);
-      if (entry !== undefined && (entry.absence ??= new Absence()).noticed()) entry.onCallerGone();
+      if (entry === undefined) return;
+      entry.unheard = true;
+      entry.onUnheard();
     });
   }
 
-  start(beat: Beat, onCallerGone: () => void): number {
+  start(beat: Beat, onUnheard: () => void): number {
     const handle = this.#next++;
-    this.#entries.set(handle, { beat, startedAt: performance.now(), stored: true, spoke: false, spared: 0, onCallerGone });
+    const startedAt = performance.now();
+    this.#entries.set(handle, { beat, startedAt, stored: true, spoke: false, spared: 0, unheard: false, onUnheard });
     this.#timer ??= setInterval(() => this.#beat(), this.#pace.intervalMs);
     return handle;
   }
@@ -162,7 +164,7 @@ export class LoopBeats implements Beats {
 }
 
 function spare(entry: Entry): boolean {
-  const spared = entry.spoke && entry.absence === undefined && entry.spared < MAX_SPARED_BEATS;
+  const spared = entry.spoke && !entry.unheard && entry.spared < MAX_SPARED_BEATS;
   entry.spoke = false;
   entry.spared = spared ? entry.spared + 1 : 0;
   return spared;

@@ -1,7 +1,7 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type Interceptor, type MethodImplSpec } from "@connectrpc/connect";
 import { createAsyncIterable, invokeUnaryImplementation, transformInvokeImplementation } from "@connectrpc/connect/protocol";
-import { BEAT_INTERVAL_MS } from "./beats.ts";
+import { Absence } from "./absence.ts";
 import type { CallServer } from "./call-server.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 import { Credit } from "./credit.ts";
@@ -19,8 +19,6 @@ const EMPTY = new Uint8Array(0);
 const HEADER_ROOM_BYTES = 512;
 /** What is told of an error that does not fit a message. */
 const MAX_SHORT_MESSAGE = 4_096;
-/** Nobody hears heartbeats for this long, five in a row, and the caller is gone. Less would end calls of callers that reconnect. */
-const CALLER_GONE_MS = 4 * BEAT_INTERVAL_MS;
 
 /**
  * A call as the instance that has it sees it:
@@ -48,8 +46,7 @@ export class RunningCall implements CallInfo, InboundOwner {
   #committed = false;
   #slotFree = false;
   #sent = 0;
-  #unheardSince = -Infinity;
-  #unheardAt = -Infinity;
+  #absence: Absence | undefined;
 
   constructor(
     server: CallServer,
@@ -129,7 +126,7 @@ export class RunningCall implements CallInfo, InboundOwner {
 
   /** A frame that the caller sent later. */
   onFrame(frame: CallerFrame, payload: Uint8Array): void {
-    this.#unheardAt = -Infinity;
+    this.#absence = undefined;
     if (frame.kind === "cancel") this.abort(new ConnectError("The call was canceled by its caller", Code.Canceled));
     else if (frame.kind === "probe") this.#server.publishAnswer(this.frame, this.#header("heartbeat", 0, "running"), EMPTY);
     else {
@@ -182,11 +179,7 @@ export class RunningCall implements CallInfo, InboundOwner {
 
   /** A heartbeat found no listener. */
   #onUnheard(): void {
-    const now = performance.now();
-    // Somebody heard the beats in between.
-    if (now - this.#unheardAt > 2.5 * BEAT_INTERVAL_MS) this.#unheardSince = now;
-    this.#unheardAt = now;
-    if (now - this.#unheardSince < CALLER_GONE_MS - BEAT_INTERVAL_MS / 2) return;
+    if (!(this.#absence ??= new Absence()).noticed()) return;
     // To a caller that is there after all, having lost its connection for a while, this is no cancel of its own.
     this.abort(fault("The caller is gone", Code.Unavailable, { reason: "CALLER_GONE", instance: this.#server.instance }));
   }

@@ -2,7 +2,6 @@ import { Worker } from "node:worker_threads";
 import type { Bus } from "../bus/bus.ts";
 import type { Logger } from "../bus/logger.ts";
 import { type BusOptions, refresh } from "../bus/options.ts";
-import { Absence } from "../rpc/absence.ts";
 import { type Beat, type Beats, LoopBeats } from "../rpc/beats.ts";
 import type { BeatThreadData } from "./beat-thread.ts";
 import { BeatTable } from "./beat-table.ts";
@@ -28,7 +27,7 @@ export class ThreadBeats implements Beats {
   readonly #table: BeatTable = new BeatTable(MAX_ENTRIES);
   readonly #thread: Worker;
   readonly #loop: LoopBeats;
-  readonly #gone = new Map<number, { readonly onCallerGone: () => void; absence?: Absence }>();
+  readonly #unheard = new Map<number, () => void>();
   readonly #ticker: ReturnType<typeof setInterval>;
 
   private constructor(options: ThreadBeatsOptions) {
@@ -47,8 +46,7 @@ export class ThreadBeats implements Beats {
     this.#ticker = setInterval(() => this.#table.tick(), TICK_MS);
     this.#ticker.unref();
     this.#thread.on("message", ({ gone }: { gone?: number }) => {
-      const entry = gone === undefined ? undefined : this.#gone.get(gone);
-      if (entry !== undefined && (entry.absence ??= new Absence()).noticed()) entry.onCallerGone();
+      if (gone !== undefined) this.#unheard.get(gone)?.();
     });
   }
 
@@ -72,11 +70,11 @@ export class ThreadBeats implements Beats {
     return beats;
   }
 
-  start(beat: Beat, onCallerGone: () => void): number {
+  start(beat: Beat, onUnheard: () => void): number {
     const handle = this.#table.add(beat);
     // Negative handles are the loop's.
-    if (handle === undefined) return -this.#loop.start(beat, onCallerGone);
-    this.#gone.set(handle, { onCallerGone });
+    if (handle === undefined) return -this.#loop.start(beat, onUnheard);
+    this.#unheard.set(handle, onUnheard);
     return handle;
   }
 
@@ -97,7 +95,7 @@ export class ThreadBeats implements Beats {
 
   stop(handle: number): void {
     if (handle < 0) return this.#loop.stop(-handle);
-    this.#gone.delete(handle);
+    this.#unheard.delete(handle);
     this.#table.remove(handle);
   }
 
