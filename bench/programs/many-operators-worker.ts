@@ -7,7 +7,7 @@ const [url = "", count = "1000"] = process.argv.slice(2);
 const operators = Array.from({ length: Number(count) }, (_, index) =>
   operator({
     name: `op-${index}`,
-    maxInflight: 8,
+    maxInflight: 64,
     // The broker sets aside what a queue may hold: 64 MiB each by default.
     maxQueuedBytes: 2 ** 20,
     inputs: { x: { dtype: "UINT8", shape: [-1] } },
