@@ -17,7 +17,6 @@ const worker = await startWorker({
     operator({
       ...tensors,
       name: "hold-2",
-      maxInflight: 16,
       execute: async ({ inputs: { x } }) => {
         await new Promise((resolve) => setTimeout(resolve, 2));
         return { y: x };

@@ -15,7 +15,7 @@ const WATCHED: readonly (readonly [Observation, string])[] = [
   ["sampled", "metrics, and traces of 1 in 100 calls"],
   ["traced", "metrics, and traces of all calls"],
 ];
-const TARGETS = [["echo", "takes no time, 64 slots"], ["hold-2", "takes 2 ms, 16 slots"]] as const;
+const TARGETS = [["echo", "takes no time, 64 slots"], ["hold-2", "takes 2 ms, 5 slots"]] as const;
 
 /** A worker and its client, both watched in the same way. */
 class Watched {
