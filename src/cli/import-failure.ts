@@ -1,3 +1,4 @@
+import process from "node:process";
 import { stripVTControlCharacters } from "node:util";
 
 /** Where a file is wrong, in the way of Bun. */
@@ -14,6 +15,9 @@ export function importFailure(cause: unknown): string {
   const { errors } = cause as { errors?: unknown };
   const first = Array.isArray(errors) && hasMessage(errors[0]) ? errors[0] : cause;
   const message = stripVTControlCharacters(first.message);
+  if ("code" in first && first.code === "ERR_UNKNOWN_FILE_EXTENSION") {
+    return `${message}; TypeScript as it is takes Node 22.18 or newer, Bun or Deno, got Node ${process.versions.node}`;
+  }
   const place = placeOf(first);
   return place === undefined || message.includes(place) ? message : `${message} (at ${place})`;
 }

@@ -52,6 +52,8 @@ export class Supervisor implements Deployment {
   #logs: LogRotation | undefined;
   #startingWork: Promise<void> | undefined;
   #stopping: Promise<number> | undefined;
+  /** Whether anything was started: without, there is nothing to tell of its end. */
+  #begun = false;
   readonly #changes = new ChangeQueue();
 
   constructor(plan: DeploymentPlan, options: StartDeploymentOptions) {
@@ -129,6 +131,7 @@ export class Supervisor implements Deployment {
     await checkPorts(plan);
     await prepareLogs(plan);
     this.#logs = new LogRotation(() => this.#logFiles(), plan.logBounds);
+    this.#begun = true;
     this.#emit({ type: "starting", deployment: this.status() });
     const emit = (event: DeploymentEvent) => this.#emit(event);
     if (plan.broker !== undefined) {
@@ -249,7 +252,7 @@ export class Supervisor implements Deployment {
 
   async #stop(drainMs: number): Promise<number> {
     this.#state = "stopping";
-    this.#emit({ type: "stopping", deployment: this.status() });
+    if (this.#begun) this.#emit({ type: "stopping", deployment: this.status() });
     // What it is about to start would be missed.
     await this.#startingWork?.catch(() => {});
     this.#changes.end(notRunning(this.name, this.#state));
@@ -265,7 +268,7 @@ export class Supervisor implements Deployment {
     this.#ended.resolve(exitCode);
     await this.#control?.close();
     this.#guard.dismiss();
-    this.#emit({ type: "stopped", exitCode });
+    if (this.#begun) this.#emit({ type: "stopped", exitCode });
     this.#settle(exitCode);
     return exitCode;
   }
