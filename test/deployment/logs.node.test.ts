@@ -1,7 +1,17 @@
 // On one runtime: what is tested is files that processes write, which are the same under each.
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "bun:test";
+import { pause } from "../support/waiting.ts";
 import { fixture, withDeployment, withFolder } from "./support.ts";
+
+/** A worker is in discovery a moment before it says so in its log. */
+async function recordsOf(file: string): Promise<{ worker?: string; msg?: string }[]> {
+  for (;;) {
+    const lines = (await readFile(file, "utf8")).trim().split("\n");
+    if (lines.some((line) => line.includes('"Serving"'))) return lines.map((line) => JSON.parse(line));
+    await pause(10);
+  }
+}
 
 describe("the logs of a deployment", () => {
   for (const clearLogs of [true, false]) {
@@ -17,9 +27,7 @@ describe("the logs of a deployment", () => {
           expect(folder.sort()).toEqual(names.map((name) => `${name}.log`).sort());
           expect(deployment.workers.map(({ logFile }) => logFile)).toEqual(names.map((name) => `${logDir}/${name}.log`));
           for (const name of names) {
-            const records = (await readFile(`${logDir}/${name}.log`, "utf8")).trim().split("\n").map((line) =>
-              JSON.parse(line)
-            );
+            const records = await recordsOf(`${logDir}/${name}.log`);
             expect([...new Set(records.map(({ worker }) => worker))]).toEqual([name]);
             expect(records.filter(({ msg }) => msg === "Serving")).toHaveLength(1);
             const earlier = records.filter(({ msg }) => msg === "Of an earlier run").length;
