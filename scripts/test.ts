@@ -15,7 +15,7 @@ import type { RecordedTest } from "./lib/support-table.ts";
 import { runsOn, testRuntimes } from "./lib/test-runtimes.ts";
 
 /** A whole suite on one runtime; what it starts is killed after that. */
-const runtimeTimeoutMs = 900_000;
+const runtimeTimeoutMs = 1_200_000;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

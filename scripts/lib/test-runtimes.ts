@@ -37,6 +37,8 @@ export const testRuntimes: readonly TestRuntime[] = [
       "--test",
       // A file may leave a connection open that Bun and Deno do not wait for either.
       "--test-force-exit",
+      // Most files wait for processes and time limits more than they compute.
+      "--test-concurrency=2",
       "--test-reporter=spec",
       "--test-reporter-destination=stdout",
       "--test-reporter=junit",
