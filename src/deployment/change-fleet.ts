@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import process from "node:process";
 import { Code } from "@connectrpc/connect";
+import { unlessAborted } from "../rpc/deadline.ts";
 import { fault } from "../rpc/error.ts";
 import type { ChangeOptions, ChangeResult, DeploymentChange, ReplaceOrder } from "./changes.ts";
 import { checkWorker } from "./check.ts";
@@ -9,7 +10,6 @@ import { type ComponentPlan, planComponent } from "./component-plan.ts";
 import { checkFixed, differencesOf } from "./difference.ts";
 import type { Fleet } from "./fleet.ts";
 import { type DeploymentPlan, planDeployment } from "./plan.ts";
-import { orAborted } from "./waiting.ts";
 
 type Change<C extends DeploymentChange["command"]> = Extract<DeploymentChange, { command: C }>;
 
@@ -81,7 +81,7 @@ async function remove(fleet: Fleet, { component: name }: Change<"remove">, bound
 }
 
 async function removeComponent(fleet: Fleet, component: Component, bounds: ChangeBounds): Promise<void> {
-  await orAborted(component.drainAll(bounds).then(() => fleet.delete(component)), bounds.signal);
+  await unlessAborted(component.drainAll(bounds).then(() => fleet.delete(component)), bounds.signal);
 }
 
 async function restart(fleet: Fleet, change: Change<"restart">, bounds: ChangeBounds): Promise<ChangeResult> {

@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
+import { unlessAborted } from "../rpc/deadline.ts";
 import { abortError, fault } from "../rpc/error.ts";
 import type { ChangeOptions } from "./changes.ts";
 import type { ChangeBounds } from "./component.ts";
-import { orAborted } from "./waiting.ts";
 
 /** Makes changes one after the other, each within its bounds. */
 export class ChangeQueue {
@@ -28,7 +28,7 @@ export class ChangeQueue {
     })();
     this.#last = made.catch(() => {});
     try {
-      return await orAborted(made, signal);
+      return await unlessAborted(made, signal);
     } finally {
       clearTimeout(timer);
     }

@@ -1,4 +1,5 @@
 import { Code } from "@connectrpc/connect";
+import { unlessAborted } from "../rpc/deadline.ts";
 import { abortError, fault } from "../rpc/error.ts";
 import type { ChangeProgress, ReplaceOrder } from "./changes.ts";
 import { type ComponentPlan, type WorkerPlan, workerPlan } from "./component-plan.ts";
@@ -8,7 +9,6 @@ import type { MetricsPorts } from "./metrics-ports.ts";
 import type { ComponentStatus } from "./status.ts";
 import { SupervisedWorker, type WorkerHost } from "./supervised-worker.ts";
 import { servedBy } from "./versions-left.ts";
-import { orAborted } from "./waiting.ts";
 
 /** What a component needs of its deployment. */
 export interface ComponentHost extends WorkerHost {
@@ -104,7 +104,7 @@ export class Component {
     this.#count = count;
     const leaving = staying.toSorted((a, b) => b.plan.number - a.plan.number).slice(0, Math.max(0, staying.length - count));
     await this.#host.succeeded(leavingOf(leaving), bounds.signal);
-    await orAborted(Promise.all(leaving.map((worker) => this.#drain(worker, bounds))), bounds.signal);
+    await unlessAborted(Promise.all(leaving.map((worker) => this.#drain(worker, bounds))), bounds.signal);
     const numbers = new Set(staying.map(({ plan }) => plan.number));
     const added: SupervisedWorker[] = [];
     for (let number = 0; staying.length - leaving.length + added.length < count; number++) {
@@ -137,14 +137,14 @@ export class Component {
       // What does not serve has nothing to be kept for.
       if (order === "stop-first" || worker.state !== "ready") {
         await this.#host.succeeded(leaving, signal);
-        await orAborted(this.#drain(worker, bounds), signal);
+        await unlessAborted(this.#drain(worker, bounds), signal);
         await this.#serve(await this.#add(number, plan), bounds);
         // The only one had nobody to hand on to.
         await this.#host.succeeded(leaving, signal);
       } else {
         await this.#serve(await this.#add(number, plan), bounds);
         await this.#host.succeeded(leaving, signal);
-        await orAborted(this.#drain(worker, bounds), signal);
+        await unlessAborted(this.#drain(worker, bounds), signal);
       }
       // Only what has served once is what later ones are made of.
       this.#plan = plan;
@@ -191,7 +191,7 @@ export class Component {
       if (signal.aborted) throw abortError(signal);
       worker.start();
       tell("starting");
-      await orAborted(worker.ready, AbortSignal.any([signal, tooLate.signal]));
+      await unlessAborted(worker.ready, AbortSignal.any([signal, tooLate.signal]));
       tell("ready");
     } catch (error) {
       const reason = worker.status.reason ?? "did not serve in time";

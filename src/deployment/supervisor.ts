@@ -4,6 +4,7 @@ import { stateFolder } from "../bus/local-login-node.ts";
 import { redactUrl } from "../bus/urls.ts";
 import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
+import { unlessAborted } from "../rpc/deadline.ts";
 import { fault } from "../rpc/error.ts";
 import { type DeploymentLogins, withLogin } from "./access/logins.ts";
 import { startOwnBroker } from "./access/own-broker.ts";
@@ -26,7 +27,6 @@ import type { DeploymentPlan } from "./plan.ts";
 import { checkPorts } from "./ports.ts";
 import type { ComponentStatus, DeploymentState, DeploymentStatus, WorkerStatus } from "./status.ts";
 import type { SupervisedBroker } from "./supervised-broker.ts";
-import { orAborted } from "./waiting.ts";
 
 /** Runs one deployment: its states are those of {@linkcode DeploymentState}. */
 export class Supervisor implements Deployment {
@@ -159,7 +159,7 @@ export class Supervisor implements Deployment {
     if (plan.metrics !== undefined) this.#metrics = await serveMetrics(this.#client, () => this.status(), plan.metrics);
     signal.throwIfAborted();
     fleet.begin();
-    await orAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
+    await unlessAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
   }
 
   clientUrls(name?: string): readonly string[] {
