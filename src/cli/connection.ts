@@ -4,6 +4,15 @@ import type { Client } from "../client/client.ts";
 import { connect } from "../client/connect.ts";
 import { runningDeployments } from "../deployment/mod.ts";
 
+/** The flags of commands that connect, for {@linkcode withClient}. */
+export const connectionArgs: {
+  readonly url: { readonly type: "string"; readonly description: string };
+  readonly namespace: { readonly type: "string"; readonly description: string };
+} = {
+  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
+  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
+};
+
 interface Place {
   readonly servers: readonly string[];
   readonly namespace: string | undefined;

@@ -1,6 +1,7 @@
 import { type CommandDef, defineCommand } from "citty";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { runningDeployments } from "../deployment/mod.ts";
+import { delay } from "../discovery/timer.ts";
 import { telling } from "./failure.ts";
 import { whole } from "./flags.ts";
 import { type DeploymentRows, rowsBetween } from "./top/rates.ts";
@@ -38,7 +39,7 @@ export const top: CommandDef<typeof args> = defineCommand({
       };
       if (args.once) {
         const before = await look(args.name);
-        await pause(intervalMs);
+        await delay(intervalMs);
         write(between(before, await look(args.name)));
         return 0;
       }
@@ -47,7 +48,7 @@ export const top: CommandDef<typeof args> = defineCommand({
       try {
         let before = await look(args.name);
         while (!screen.left.aborted) {
-          await pause(intervalMs, screen.left);
+          await delay(intervalMs, screen.left).catch(() => {});
           if (screen.left.aborted) break;
           const after = await look(args.name);
           write(between(before, after), screen);
@@ -69,12 +70,5 @@ function between(before: readonly Snapshot[], after: readonly Snapshot[]): Deplo
   return after.map((snapshot) => {
     const { name, pid } = snapshot.deployment;
     return rowsBetween(before.find(({ deployment }) => deployment.name === name && deployment.pid === pid), snapshot);
-  });
-}
-
-function pause(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
 }

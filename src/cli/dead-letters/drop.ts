@@ -1,18 +1,18 @@
 import { type CommandDef, defineCommand } from "citty";
 import { deadLettersOf } from "../../deployment/mod.ts";
-import { withClient } from "../connection.ts";
+import { connectionArgs, withClient } from "../connection.ts";
 import { telling } from "../failure.ts";
 import { chosenIds } from "./letter-ids.ts";
 
-const args = {
+const own = {
   operator: { type: "string", description: "All of this operator's, instead of numbers" },
-  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
-  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
   json: { type: "boolean", description: "Print JSON" },
 } as const;
+type Args = typeof own & typeof connectionArgs;
+const args: Args = { ...own, ...connectionArgs };
 
 /** `waybill dead-letters drop ID…`: removes requests for good. */
-export const drop: CommandDef<typeof args> = defineCommand({
+export const drop: CommandDef<Args> = defineCommand({
   meta: { name: "drop", description: "Remove requests that were given up for good: ID… or --operator" },
   args,
   run: ({ args }) =>

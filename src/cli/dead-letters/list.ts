@@ -1,18 +1,18 @@
 import { type CommandDef, defineCommand } from "citty";
 import { type DeadLetter, deadLettersOf } from "../../deployment/mod.ts";
-import { withClient } from "../connection.ts";
+import { connectionArgs, withClient } from "../connection.ts";
 import { telling } from "../failure.ts";
 import { renderLetters, toJson } from "./render.ts";
 
-const args = {
+const own = {
   operator: { type: "string", description: "Only this operator's" },
-  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
-  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
   json: { type: "boolean", description: "Print JSON" },
 } as const;
+type Args = typeof own & typeof connectionArgs;
+const args: Args = { ...own, ...connectionArgs };
 
 /** `waybill dead-letters list`: requests that were given up, the oldest first. */
-export const list: CommandDef<typeof args> = defineCommand({
+export const list: CommandDef<Args> = defineCommand({
   meta: { name: "list", description: "List requests that were given up, the oldest first" },
   args,
   run: ({ args }) =>

@@ -1,20 +1,20 @@
 import { type CommandDef, defineCommand } from "citty";
 import { deadLettersOf } from "../../deployment/mod.ts";
-import { withClient } from "../connection.ts";
+import { connectionArgs, withClient } from "../connection.ts";
 import { telling } from "../failure.ts";
 import { whole } from "../flags.ts";
 import { chosenIds } from "./letter-ids.ts";
 
-const args = {
+const own = {
   operator: { type: "string", description: "All of this operator's, instead of numbers" },
   "timeout-ms": { type: "string", description: "What each request may take from now on (default: as when it was sent)" },
-  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
-  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
   json: { type: "boolean", description: "Print JSON" },
 } as const;
+type Args = typeof own & typeof connectionArgs;
+const args: Args = { ...own, ...connectionArgs };
 
 /** `waybill dead-letters retry ID…`: puts requests back into their queues. */
-export const retry: CommandDef<typeof args> = defineCommand({
+export const retry: CommandDef<Args> = defineCommand({
   meta: { name: "retry", description: "Put requests back into their queues, their attempts counted anew: ID… or --operator" },
   args,
   run: ({ args }) =>

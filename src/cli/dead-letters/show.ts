@@ -1,19 +1,19 @@
 import { type CommandDef, defineCommand } from "citty";
 import { deadLettersOf, deadRequestOf } from "../../deployment/mod.ts";
-import { withClient } from "../connection.ts";
+import { connectionArgs, withClient } from "../connection.ts";
 import { telling } from "../failure.ts";
 import { letterId } from "./letter-ids.ts";
 import { renderLetter, toJson } from "./render.ts";
 
-const args = {
+const own = {
   id: { type: "positional", description: "Its number, from the list", required: true },
-  url: { type: "string", description: "Broker URLs (default: WAYBILL_URL, else the one deployment that runs here)" },
-  namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE, else that deployment's)" },
   json: { type: "boolean", description: "Print JSON" },
 } as const;
+type Args = typeof own & typeof connectionArgs;
+const args: Args = { ...own, ...connectionArgs };
 
 /** `waybill dead-letters show ID`: what a request asked for, without tensors' contents and without secrets. */
-export const show: CommandDef<typeof args> = defineCommand({
+export const show: CommandDef<Args> = defineCommand({
   meta: { name: "show", description: "Show what a request that was given up asked for; neither contents nor secrets" },
   args,
   run: ({ args }) =>
