@@ -1,5 +1,4 @@
-/** Timers cannot run longer (2^31 - 1 ms). */
-const MAX_DELAY_MS = 0x7fffffff;
+import { MAX_TIMER_MS } from "../rpc/deadlines.ts";
 
 /** One timer for things that must happen some time. It does not keep the process alive. */
 export class BackgroundTimer {
@@ -20,7 +19,7 @@ export class BackgroundTimer {
     this.#handle = setTimeout(() => {
       this.#at = Infinity;
       this.#run();
-    }, Math.min(MAX_DELAY_MS, Math.max(0, Math.ceil(delayMs))));
+    }, Math.min(MAX_TIMER_MS, Math.max(0, Math.ceil(delayMs))));
     // A number in browsers and workerd, which have no process to keep alive.
     const handle: unknown = this.#handle;
     if (typeof handle === "object" && handle !== null && "unref" in handle && typeof handle.unref === "function") {

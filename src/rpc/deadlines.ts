@@ -7,7 +7,7 @@ export interface Expiring {
 }
 
 /** Timers cannot run longer (2^31 - 1 ms). */
-const MAX_TIMER_MS = 0x7fffffff;
+export const MAX_TIMER_MS = 0x7fffffff;
 
 /**
  * One timer for the deadlines of all running calls. Most calls end long before theirs: a timer of each would be made and

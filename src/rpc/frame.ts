@@ -24,6 +24,8 @@ export const FRAME_HEADER = "wb";
 /** The header of user metadata. */
 export const META_HEADER = "wb-meta";
 
+/** Room for a frame's own headers beside a payload, in what the broker takes for a message. */
+export const HEADER_ROOM_BYTES = 512;
 /** Stands in an answer's subject for a call's id where the message is a pack. No id looks like it. */
 export const PACK_CALL = "+";
 

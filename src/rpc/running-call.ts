@@ -7,7 +7,7 @@ import { decodeMessage, encodeMessage } from "./codec.ts";
 import { Credit } from "./credit.ts";
 import type { CallInfo, Delivery } from "./delivery.ts";
 import { encodeError, fault } from "./error.ts";
-import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame } from "./frame.ts";
+import { type AnswerFrameKind, type CallerFrame, encodeAnswerFrame, HEADER_ROOM_BYTES } from "./frame.ts";
 import { LazyHandlerContext } from "./handler-context.ts";
 import type { InboundOwner } from "./inbound.ts";
 import { Intake } from "./intake.ts";
@@ -15,8 +15,6 @@ import { logFacts, type RequestFacts } from "./log-facts.ts";
 import { encodeMetadata } from "./metadata.ts";
 
 const EMPTY = new Uint8Array(0);
-/** Room for the frame's own headers beside a payload. */
-const HEADER_ROOM_BYTES = 512;
 /** What is told of an error that does not fit a message. */
 const MAX_SHORT_MESSAGE = 4_096;
 

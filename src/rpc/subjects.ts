@@ -58,6 +58,10 @@ export class Subjects {
   wake(operator: string, version: string): string {
     return `${this.#root}.w.${escapeName(operator)}.${versionToken(version)}.*`;
   }
+  /** All requests of the namespace that were given up. */
+  everyDeadLetter(): string {
+    return `${this.#root}.dl.*`;
+  }
   /** Requests that were given up. */
   deadLetters(operator: string): string {
     return `${this.#root}.dl.${escapeName(operator)}`;

@@ -26,16 +26,13 @@ import { PlainHeaders } from "../telemetry/plain-headers.ts";
 import type { Caller } from "./caller.ts";
 import { decodeMessage, encodeMessage, generalCodecs, type MessageCodecs } from "./codec.ts";
 import { fault } from "./error.ts";
-import type { Codec } from "./frame.ts";
+import { type Codec, HEADER_ROOM_BYTES } from "./frame.ts";
 import { encodeMetadata, type Metadata } from "./metadata.ts";
 import type { CallRequest } from "./call-request.ts";
 import type { Route } from "./route.ts";
 import { firstCredit, StreamCall } from "./stream-call.ts";
 import { callPost, callUnary, type RawAnswer } from "./unary-call.ts";
 import { Upload } from "./upload.ts";
-
-/** Room for the frame's own headers beside a payload. */
-const HEADER_ROOM_BYTES = 512;
 
 /** What a call over the bus can be told beside Connect's own call options. */
 export interface BusCallOptions {

@@ -2,6 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { BusMessage } from "../bus/bus.ts";
 import type { Entrant } from "./byte-window.ts";
 import type { Caller } from "./caller.ts";
+import { MAX_TIMER_MS } from "./deadlines.ts";
 import { abortError, decodeError } from "./error.ts";
 import { type AnswerFrame, META_HEADER } from "./frame.ts";
 import { decodeMetadata, type Metadata } from "./metadata.ts";
@@ -25,9 +26,6 @@ export class RawAnswer {
     return decodeMetadata(this.#message.header(META_HEADER));
   }
 }
-
-/** Timers cannot run longer (2^31 - 1 ms). */
-const MAX_TIMER_MS = 0x7fffffff;
 
 /**
  * A call that is a promise: holds its share of the byte window from the start to the end, and ends when its signal fires. One

@@ -1,16 +1,13 @@
 // On one runtime: what is tested is files that processes write, which are the same under each.
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { describe, expect, test } from "bun:test";
-import { pause } from "../support/waiting.ts";
+import { until } from "../support/program.ts";
 import { fixture, withDeployment, withFolder } from "./support.ts";
 
 /** A worker is in discovery a moment before it says so in its log. */
 async function recordsOf(file: string): Promise<{ worker?: string; msg?: string }[]> {
-  for (;;) {
-    const lines = (await readFile(file, "utf8")).trim().split("\n");
-    if (lines.some((line) => line.includes('"Serving"'))) return lines.map((line) => JSON.parse(line));
-    await pause(10);
-  }
+  await until(`${file} says so`, async () => (await readFile(file, "utf8")).includes('"Serving"'));
+  return (await readFile(file, "utf8")).trim().split("\n").map((line) => JSON.parse(line));
 }
 
 describe("the logs of a deployment", () => {

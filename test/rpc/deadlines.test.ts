@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Deadlines, type Expiring } from "../../src/rpc/deadlines.ts";
-import { pause } from "../support/waiting.ts";
+import { until } from "../support/program.ts";
 
 class Entry implements Expiring {
   readonly deadlineAt: number;
@@ -24,7 +24,7 @@ describe("deadlines", () => {
     const deadlines = new Deadlines(all);
     const entries = [90, 30, Infinity, 60].map((inMs) => new Entry(all, inMs));
     for (const { deadlineAt } of entries) deadlines.watch(deadlineAt);
-    while (all.size > 1) await pause(2);
+    await until("all but the endless one have expired", () => all.size === 1);
     expect([...all]).toEqual([entries[2]!]);
     for (const { deadlineAt, expiredAt } of entries) {
       if (deadlineAt !== Infinity) expect(expiredAt).toBeGreaterThanOrEqual(deadlineAt - 1);
@@ -40,6 +40,6 @@ describe("deadlines", () => {
     deadlines.watch(new Entry(all, 20).deadlineAt);
     deadlines.rest();
     deadlines.watch(new Entry(all, 40).deadlineAt);
-    while (all.size > 0) await pause(2);
+    await until("it has expired", () => all.size === 0);
   });
 });

@@ -76,7 +76,7 @@ export class DeadLetters {
   /** Reads them one after the other, the oldest first. */
   async *list(options: ListDeadLettersOptions = {}): AsyncGenerator<DeadLetter> {
     const { operator, ...call } = options;
-    const filter = operator === undefined ? `wb.${this.#subjects.namespace}.dl.*` : this.#subjects.deadLetters(operator);
+    const filter = operator === undefined ? this.#subjects.everyDeadLetter() : this.#subjects.deadLetters(operator);
     for await (const message of storedMessages(this.#bus, this.#stream, filter, call)) yield letterOf(message);
   }
 

@@ -38,7 +38,7 @@ export async function declareQueue(
     ensureCalls(bus, subjects),
     ensureSharedStream(bus, {
       name: subjects.deadLetterStream(),
-      subjects: [`wb.${subjects.namespace}.dl.*`],
+      subjects: [subjects.everyDeadLetter()],
       max_age: nanos(DEAD_LETTER_AGE_MS),
       max_msgs: MAX_DEAD_LETTERS,
       discard: "old",
