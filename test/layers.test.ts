@@ -76,6 +76,13 @@ describe("the layer rules", () => {
     expect(faults("src/http/a.ts", `import { a } from "../client/c.ts";`)).toHaveLength(1);
   });
 
+  test("let the data plane know the addon from files named for their runtime", () => {
+    const text = `import { load } from "../native/load.ts";`;
+    expect(faults("src/data/arena-node.ts", text)).toEqual([]);
+    expect(faults("src/data/arena.ts", text)).toHaveLength(1);
+    expect(faults("src/client/arena-node.ts", text)).toHaveLength(1);
+  });
+
   test("refuse one runtime's modules and globals where all have to do", () => {
     for (const text of [`import "node:fs";`, `process.exit();`, `globalThis.Deno;`, `typeof Bun;`]) {
       expect(faults("src/rpc/a.ts", text)).toHaveLength(1);

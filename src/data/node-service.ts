@@ -47,7 +47,7 @@ export function nodeServiceSpec(store: TensorStore, options: NodeServiceOptions 
 }
 
 /** A store as an implementation of `waybill.v1.NodeService`, for the routes of a Connect router. */
-export function nodeService(store: TensorStore, options: NodeServiceOptions = {}): ServiceImpl<typeof NodeService> {
+export function nodeService(store: TensorStore, options: NodeServiceOptions = {}): Partial<ServiceImpl<typeof NodeService>> {
   const maxChunkBytes = Math.max(1, (options.maxMessageBytes ?? 1_048_576) - CHUNK_ROOM_BYTES);
   return {
     put: (request, context) => put(store, request, context),

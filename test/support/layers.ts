@@ -6,6 +6,8 @@ interface Layer {
   readonly knows: readonly string[];
   /** Layers whose types alone it may know. */
   readonly knowsTypes?: readonly string[];
+  /** Layers that only its files named for their runtime may know. */
+  readonly inAdapters?: readonly string[];
   /** Whether web APIs are all it may use, outside files named for their runtime. */
   readonly webOnly?: boolean;
 }
@@ -13,6 +15,8 @@ interface Layer {
 /** The layers of src/, lowest first. `gen` may be known by all. A folder inside a layer's own may be a layer of its own. */
 export const layers: Readonly<Record<string, Layer>> = {
   parallel: { knows: [] },
+  // Loads the addon and says what it finds; no policy.
+  native: { knows: [] },
   tensor: { knows: [], webOnly: true },
   waybill: { knows: ["tensor"], webOnly: true },
   telemetry: { knows: [], webOnly: true },
@@ -20,13 +24,13 @@ export const layers: Readonly<Record<string, Layer>> = {
   rpc: { knows: ["bus", "telemetry"], webOnly: true },
   discovery: { knows: ["rpc"], webOnly: true },
   events: { knows: ["rpc"], webOnly: true },
-  data: { knows: ["tensor", "waybill", "rpc", "telemetry"], webOnly: true },
+  data: { knows: ["tensor", "waybill", "rpc", "telemetry"], inAdapters: ["native"], webOnly: true },
   client: { knows: ["data", "discovery", "events"], webOnly: true },
   http: { knows: ["data"], knowsTypes: ["client"], webOnly: true },
   worker: { knows: ["client", "parallel"] },
   runtime: { knows: ["discovery"] },
   kserve: { knows: ["client"], webOnly: true },
-  sidecar: { knows: ["worker", "kserve"] },
+  sidecar: { knows: ["worker", "kserve", "native"] },
   triton: { knows: ["sidecar", "kserve"] },
   gateway: { knows: ["kserve", "http", "runtime"], webOnly: true },
   // Stands alone, so that tests and tools can start a broker without the supervisor.
@@ -42,6 +46,10 @@ export function layerOf(path: string): string | undefined {
   return inside.sort((a, b) => b.length - a.length)[0];
 }
 
+function isAdapter(path: string): boolean {
+  return /node|bun|deno|workerd|browser|tcp/.test(path.slice(path.lastIndexOf("/") + 1));
+}
+
 function known(layer: string): Set<string> {
   const below = layers[layer]?.knows ?? [];
   return new Set([...below, ...below.flatMap((lower) => [...known(lower)])]);
@@ -55,6 +63,7 @@ export function layerFaults({ path, imports }: Source): string[] {
   return imports.filter(({ target, typeOnly }) => {
     if (!target.startsWith("src/")) return !target.startsWith("gen/") && target.endsWith(".ts");
     const layer = layerOf(target) ?? target;
+    if (isAdapter(path) && layers[own]?.inAdapters?.includes(layer)) return false;
     return !allowed.has(layer) && !(typeOnly && layers[own]?.knowsTypes?.includes(layer));
   }).map(({ target, line }) => `${path}:${line}: ${own} may not import ${target}`);
 }
@@ -62,8 +71,7 @@ export function layerFaults({ path, imports }: Source): string[] {
 /** Uses of one runtime in a layer that has to run on all of them. */
 export function runtimeFaults({ path, imports, globals }: Source): string[] {
   const own = layerOf(path);
-  const isAdapter = /node|bun|deno|workerd|browser|tcp/.test(path.slice(path.lastIndexOf("/") + 1));
-  if (own === undefined || layers[own]?.webOnly !== true || isAdapter) return [];
+  if (own === undefined || layers[own]?.webOnly !== true || isAdapter(path)) return [];
   return [...imports.filter(({ target }) => /^(node|bun):|^bun$/.test(target)), ...globals]
     .map(({ target, line }) => `${path}:${line}: ${own} runs everywhere and may not use ${target}`);
 }

@@ -4,7 +4,9 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { TensorDescriptor, Way } from "./tensor_pb.ts";
+import type { ErrorDetail } from "./error_pb.ts";
+import { file_waybill_v1_error } from "./error_pb.ts";
+import type { MemoryKind, TensorDescriptor, Way } from "./tensor_pb.ts";
 import { file_waybill_v1_tensor } from "./tensor_pb.ts";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -12,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file waybill/v1/node.proto.
  */
 export const file_waybill_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YXliaWxsL3YxL25vZGUucHJvdG8SCndheWJpbGwudjEigAEKClB1dFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBIQCghsZWFzZV9tcxgFIAEoDRIOCgZvZmZzZXQYBiABKAQSDAoEZGF0YRgHIAEoDCJkCgtQdXRSZXNwb25zZRIRCgl1cGxvYWRfaWQYASABKAkSEAoIcmVjZWl2ZWQYAiABKAQSMAoKZGVzY3JpcHRvchgDIAEoCzIcLndheWJpbGwudjEuVGVuc29yRGVzY3JpcHRvciI4Cg9UZW5zb3JSZWZlcmVuY2USEQoJcmVmZXJlbmNlGAEgASgMEhIKCmNhcGFiaWxpdHkYAiABKAwibgoKR2V0UmVxdWVzdBIrCgZ0ZW5zb3IYASABKAsyGy53YXliaWxsLnYxLlRlbnNvclJlZmVyZW5jZRIOCgZvZmZzZXQYAiABKAQSDgoGbGVuZ3RoGAMgASgEEhMKC2NodW5rX2J5dGVzGAQgASgNIhsKC0dldFJlc3BvbnNlEgwKBGRhdGEYASABKAwiTQoMU2hhcmVSZXF1ZXN0EisKBnRlbnNvchgBIAEoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGxlYXNlX21zGAIgASgNIkEKDVNoYXJlUmVzcG9uc2USMAoKZGVzY3JpcHRvchgBIAEoCzIcLndheWJpbGwudjEuVGVuc29yRGVzY3JpcHRvciJOCgxUb3VjaFJlcXVlc3QSLAoHdGVuc29ycxgBIAMoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGxlYXNlX21zGAIgASgNIiYKDVRvdWNoUmVzcG9uc2USFQoNZXhwaXJlc19hdF9tcxgBIAEoAyI+Cg5SZWxlYXNlUmVxdWVzdBIsCgd0ZW5zb3JzGAEgAygLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2UiEQoPUmVsZWFzZVJlc3BvbnNlIhEKD0Rlc2NyaWJlUmVxdWVzdCKKAQoQRGVzY3JpYmVSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3J1bnRpbWUYAiABKAkSFAoMYnVkZ2V0X2J5dGVzGAMgASgEEhIKCnVzZWRfYnl0ZXMYBCABKAQSDgoGbGVhc2VzGAUgASgNEh0KBHdheXMYBiADKAsyDy53YXliaWxsLnYxLldheTKaAwoLTm9kZVNlcnZpY2USNgoDUHV0EhYud2F5YmlsbC52MS5QdXRSZXF1ZXN0Ghcud2F5YmlsbC52MS5QdXRSZXNwb25zZRI9CgNHZXQSFi53YXliaWxsLnYxLkdldFJlcXVlc3QaFy53YXliaWxsLnYxLkdldFJlc3BvbnNlIgOQAgEwARI8CgVTaGFyZRIYLndheWJpbGwudjEuU2hhcmVSZXF1ZXN0Ghkud2F5YmlsbC52MS5TaGFyZVJlc3BvbnNlEkEKBVRvdWNoEhgud2F5YmlsbC52MS5Ub3VjaFJlcXVlc3QaGS53YXliaWxsLnYxLlRvdWNoUmVzcG9uc2UiA5ACAhJHCgdSZWxlYXNlEhoud2F5YmlsbC52MS5SZWxlYXNlUmVxdWVzdBobLndheWJpbGwudjEuUmVsZWFzZVJlc3BvbnNlIgOQAgISSgoIRGVzY3JpYmUSGy53YXliaWxsLnYxLkRlc2NyaWJlUmVxdWVzdBocLndheWJpbGwudjEuRGVzY3JpYmVSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_waybill_v1_tensor]);
+  fileDesc("ChV3YXliaWxsL3YxL25vZGUucHJvdG8SCndheWJpbGwudjEigAEKClB1dFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBIQCghsZWFzZV9tcxgFIAEoDRIOCgZvZmZzZXQYBiABKAQSDAoEZGF0YRgHIAEoDCJkCgtQdXRSZXNwb25zZRIRCgl1cGxvYWRfaWQYASABKAkSEAoIcmVjZWl2ZWQYAiABKAQSMAoKZGVzY3JpcHRvchgDIAEoCzIcLndheWJpbGwudjEuVGVuc29yRGVzY3JpcHRvciI4Cg9UZW5zb3JSZWZlcmVuY2USEQoJcmVmZXJlbmNlGAEgASgMEhIKCmNhcGFiaWxpdHkYAiABKAwibgoKR2V0UmVxdWVzdBIrCgZ0ZW5zb3IYASABKAsyGy53YXliaWxsLnYxLlRlbnNvclJlZmVyZW5jZRIOCgZvZmZzZXQYAiABKAQSDgoGbGVuZ3RoGAMgASgEEhMKC2NodW5rX2J5dGVzGAQgASgNIhsKC0dldFJlc3BvbnNlEgwKBGRhdGEYASABKAwiTQoMU2hhcmVSZXF1ZXN0EisKBnRlbnNvchgBIAEoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGxlYXNlX21zGAIgASgNIkEKDVNoYXJlUmVzcG9uc2USMAoKZGVzY3JpcHRvchgBIAEoCzIcLndheWJpbGwudjEuVGVuc29yRGVzY3JpcHRvciJOCgxUb3VjaFJlcXVlc3QSLAoHdGVuc29ycxgBIAMoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGxlYXNlX21zGAIgASgNIiYKDVRvdWNoUmVzcG9uc2USFQoNZXhwaXJlc19hdF9tcxgBIAEoAyI+Cg5SZWxlYXNlUmVxdWVzdBIsCgd0ZW5zb3JzGAEgAygLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2UiEQoPUmVsZWFzZVJlc3BvbnNlIhEKD0Rlc2NyaWJlUmVxdWVzdCLEAwoQRGVzY3JpYmVSZXNwb25zZRIMCgRub2RlGAEgASgJEg8KB3J1bnRpbWUYAiABKAkSFAoMYnVkZ2V0X2J5dGVzGAMgASgEEhIKCnVzZWRfYnl0ZXMYBCABKAQSDgoGbGVhc2VzGAUgASgNEh0KBHdheXMYBiADKAsyDy53YXliaWxsLnYxLldheRIQCghzdGFydF9pZBgHIAEoDBIMCgRob3N0GAggASgJEiYKBm5hdGl2ZRgJIAMoCzIWLndheWJpbGwudjEuTmF0aXZlUGFydBIwCg51Y3hfdHJhbnNwb3J0cxgKIAMoCzIYLndheWJpbGwudjEuVWN4VHJhbnNwb3J0EiEKBmFyZW5hcxgLIAMoCzIRLndheWJpbGwudjEuQXJlbmESHQoEZ3B1cxgMIAMoCzIPLndheWJpbGwudjEuR3B1Eg0KBW5vdGVzGA0gAygJEhAKCHNlc3Npb25zGA4gASgNEgwKBHBpbnMYDyABKA0SDwoHdXBsb2FkcxgQIAEoDRIPCgd3YWl0aW5nGBEgASgNEhUKDWxlYWtlZF9sZWFzZXMYEiABKAQSFAoMbGVha2VkX2J5dGVzGBMgASgEIk4KCk5hdGl2ZVBhcnQSDAoEbmFtZRgBIAEoCRIRCglhdmFpbGFibGUYAiABKAgSDwoHdmVyc2lvbhgDIAEoCRIOCgZkZXRhaWwYBCABKAkiLAoMVWN4VHJhbnNwb3J0EgwKBG5hbWUYASABKAkSDgoGZGV2aWNlGAIgASgJIo4BCgVBcmVuYRImCgZtZW1vcnkYASABKA4yFi53YXliaWxsLnYxLk1lbW9yeUtpbmQSDgoGZGV2aWNlGAIgASgNEg8KB2JhY2tpbmcYAyABKAkSEAoIc2VnbWVudHMYBCABKA0SFgoOY2FwYWNpdHlfYnl0ZXMYBSABKAQSEgoKdXNlZF9ieXRlcxgGIAEoBCI5CgNHcHUSDgoGZGV2aWNlGAEgASgNEgwKBG5hbWUYAiABKAkSFAoMbWVtb3J5X2J5dGVzGAMgASgEIlcKEFB1dFN0cmVhbVJlcXVlc3QSKwoFc3RhcnQYASABKAsyGi53YXliaWxsLnYxLlB1dFN0cmVhbVN0YXJ0SAASDgoEZGF0YRgCIAEoDEgAQgYKBHBhcnQiUwoOUHV0U3RyZWFtU3RhcnQSDQoFZHR5cGUYASABKAkSDQoFc2hhcGUYAiADKAMSEQoJYnl0ZV9zaXplGAMgASgEEhAKCGxlYXNlX21zGAQgASgNIkUKEVB1dFN0cmVhbVJlc3BvbnNlEjAKCmRlc2NyaXB0b3IYASABKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3IiHAoLTGlzdFJlcXVlc3QSDQoFbGltaXQYASABKA0iNwoMTGlzdFJlc3BvbnNlEicKB3RlbnNvcnMYASADKAsyFi53YXliaWxsLnYxLkhlbGRUZW5zb3Ii8gEKCkhlbGRUZW5zb3ISEQoJcmVmZXJlbmNlGAEgASgMEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBImCgZtZW1vcnkYBSABKA4yFi53YXliaWxsLnYxLk1lbW9yeUtpbmQSDgoGZGV2aWNlGAYgASgNEg4KBmhvbGRlchgHIAEoCRIVCg1jcmVhdGVkX2F0X21zGAggASgDEhUKDWV4cGlyZXNfYXRfbXMYCSABKAMSDAoEb25jZRgKIAEoCBIMCgRwaW5zGAsgASgNEg4KBnNoYXJlZBgMIAEoDSI8CgxXYXRjaFJlcXVlc3QSLAoHdGVuc29ycxgBIAMoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlIkMKDVdhdGNoUmVzcG9uc2USIgoEZW5kcxgBIAMoCzIULndheWJpbGwudjEuTGVhc2VFbmQSDgoGbWlzc2VkGAIgASgEIiwKCExlYXNlRW5kEhEKCXJlZmVyZW5jZRgBIAEoDBINCgVjYXVzZRgCIAEoCSI0Cg1BdHRhY2hSZXF1ZXN0EgwKBG5hbWUYASABKAkSFQoNc2VnbWVudF9ieXRlcxgCIAEoBCLvAQoOQXR0YWNoUmVzcG9uc2USKAoIYXR0YWNoZWQYASABKAsyFC53YXliaWxsLnYxLkF0dGFjaGVkSAASJgoHc2VnbWVudBgCIAEoCzITLndheWJpbGwudjEuU2VnbWVudEgAEigKBWZyZWVkGAMgASgLMhcud2F5YmlsbC52MS5GcmVlZEJsb2Nrc0gAEiwKB2V4cGlyZWQYBCABKAsyGS53YXliaWxsLnYxLkV4cGlyZWRMZWFzZXNIABIqCgloZWFydGJlYXQYBSABKAsyFS53YXliaWxsLnYxLkhlYXJ0YmVhdEgAQgcKBWV2ZW50It8BCghBdHRhY2hlZBIMCgRub2RlGAEgASgJEhAKCHN0YXJ0X2lkGAIgASgMEg8KB3Nlc3Npb24YAyABKAwSDAoEaG9zdBgEIAEoCRIlCghzZWdtZW50cxgFIAMoCzITLndheWJpbGwudjEuU2VnbWVudBIgCgNvd24YBiABKAsyEy53YXliaWxsLnYxLlNlZ21lbnQSFAoMaGVhcnRiZWF0X21zGAcgASgNEhYKDm1heF9vcGVyYXRpb25zGAggASgNEh0KBHdheXMYCSADKAsyDy53YXliaWxsLnYxLldheSI4CgdTZWdtZW50EgwKBG5hbWUYASABKAkSDAoEcGF0aBgCIAEoCRIRCglieXRlX3NpemUYAyABKAQiRAoNQmxvY2tMb2NhdGlvbhIPCgdzZWdtZW50GAEgASgJEg4KBm9mZnNldBgCIAEoBBISCgpnZW5lcmF0aW9uGAMgASgEIjgKC0ZyZWVkQmxvY2tzEikKBmJsb2NrcxgBIAMoCzIZLndheWJpbGwudjEuQmxvY2tMb2NhdGlvbiIjCg1FeHBpcmVkTGVhc2VzEhIKCnJlZmVyZW5jZXMYASADKAwiCwoJSGVhcnRiZWF0IkoKDEJhdGNoUmVxdWVzdBIPCgdzZXNzaW9uGAEgASgMEikKCm9wZXJhdGlvbnMYAiADKAsyFS53YXliaWxsLnYxLk9wZXJhdGlvbiLWAgoJT3BlcmF0aW9uEicKA3B1dBgBIAEoCzIYLndheWJpbGwudjEuUHV0SW5TZWdtZW50SAASKQoFc2hhcmUYAiABKAsyGC53YXliaWxsLnYxLlNoYXJlUmVxdWVzdEgAEikKBXRvdWNoGAMgASgLMhgud2F5YmlsbC52MS5Ub3VjaFJlcXVlc3RIABItCgdyZWxlYXNlGAQgASgLMhoud2F5YmlsbC52MS5SZWxlYXNlUmVxdWVzdEgAEh4KA3BpbhgFIAEoCzIPLndheWJpbGwudjEuUGluSAASIgoFdW5waW4YBiABKAsyES53YXliaWxsLnYxLlVucGluSAASIAoEcHVsbBgHIAEoCzIQLndheWJpbGwudjEuUHVsbEgAEi0KC2FkZF9zZWdtZW50GAggASgLMhYud2F5YmlsbC52MS5BZGRTZWdtZW50SABCBgoEa2luZCKZAQoMUHV0SW5TZWdtZW50EigKBWJsb2NrGAEgASgLMhkud2F5YmlsbC52MS5CbG9ja0xvY2F0aW9uEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBIQCghsZWFzZV9tcxgFIAEoDRIMCgRvbmNlGAYgASgIEg4KBnJpZ2h0cxgHIAEoDSIyCgNQaW4SKwoGdGVuc29yGAEgASgLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2UiFQoFVW5waW4SDAoEcGlucxgBIAMoBCJCCgRQdWxsEi0KB3RlbnNvcnMYASADKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3ISCwoDdmlhGAIgAygJIh8KCkFkZFNlZ21lbnQSEQoJYnl0ZV9zaXplGAEgASgEIj0KDUJhdGNoUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLndheWJpbGwudjEuT3BlcmF0aW9uUmVzdWx0Iv0CCg9PcGVyYXRpb25SZXN1bHQSKwoFZXJyb3IYASABKAsyGi53YXliaWxsLnYxLk9wZXJhdGlvbkVycm9ySAASMgoKZGVzY3JpcHRvchgCIAEoCzIcLndheWJpbGwudjEuVGVuc29yRGVzY3JpcHRvckgAEiwKB3RvdWNoZWQYAyABKAsyGS53YXliaWxsLnYxLlRvdWNoUmVzcG9uc2VIABIvCghyZWxlYXNlZBgEIAEoCzIbLndheWJpbGwudjEuUmVsZWFzZVJlc3BvbnNlSAASKgoGcGlubmVkGAUgASgLMhgud2F5YmlsbC52MS5QaW5uZWRUZW5zb3JIABIoCgh1bnBpbm5lZBgGIAEoCzIULndheWJpbGwudjEuVW5waW5uZWRIABIkCgZwdWxsZWQYByABKAsyEi53YXliaWxsLnYxLlB1bGxlZEgAEiYKB3NlZ21lbnQYCCABKAsyEy53YXliaWxsLnYxLlNlZ21lbnRIAEIGCgRraW5kIlgKDk9wZXJhdGlvbkVycm9yEgwKBGNvZGUYASABKA0SDwoHbWVzc2FnZRgCIAEoCRInCgZkZXRhaWwYAyABKAsyFy53YXliaWxsLnYxLkVycm9yRGV0YWlsIq4BCgxQaW5uZWRUZW5zb3ISCwoDcGluGAEgASgEEigKBWJsb2NrGAIgASgLMhkud2F5YmlsbC52MS5CbG9ja0xvY2F0aW9uEg0KBWR0eXBlGAMgASgJEg0KBXNoYXBlGAQgAygDEhEKCWJ5dGVfc2l6ZRgFIAEoBBImCgZtZW1vcnkYBiABKA4yFi53YXliaWxsLnYxLk1lbW9yeUtpbmQSDgoGZGV2aWNlGAcgASgNIgoKCFVucGlubmVkIjMKBlB1bGxlZBIpCgd0ZW5zb3JzGAEgAygLMhgud2F5YmlsbC52MS5QdWxsZWRUZW5zb3IijgEKDFB1bGxlZFRlbnNvchIrCgVlcnJvchgBIAEoCzIaLndheWJpbGwudjEuT3BlcmF0aW9uRXJyb3JIABIqCgZwaW5uZWQYAiABKAsyGC53YXliaWxsLnYxLlBpbm5lZFRlbnNvckgAEg4KBGRhdGEYAyABKAxIABILCgN3YXkYBCABKAlCCAoGcmVzdWx0MukFCgtOb2RlU2VydmljZRI2CgNQdXQSFi53YXliaWxsLnYxLlB1dFJlcXVlc3QaFy53YXliaWxsLnYxLlB1dFJlc3BvbnNlEj0KA0dldBIWLndheWJpbGwudjEuR2V0UmVxdWVzdBoXLndheWJpbGwudjEuR2V0UmVzcG9uc2UiA5ACATABEjwKBVNoYXJlEhgud2F5YmlsbC52MS5TaGFyZVJlcXVlc3QaGS53YXliaWxsLnYxLlNoYXJlUmVzcG9uc2USQQoFVG91Y2gSGC53YXliaWxsLnYxLlRvdWNoUmVxdWVzdBoZLndheWJpbGwudjEuVG91Y2hSZXNwb25zZSIDkAICEkcKB1JlbGVhc2USGi53YXliaWxsLnYxLlJlbGVhc2VSZXF1ZXN0Ghsud2F5YmlsbC52MS5SZWxlYXNlUmVzcG9uc2UiA5ACAhJKCghEZXNjcmliZRIbLndheWJpbGwudjEuRGVzY3JpYmVSZXF1ZXN0Ghwud2F5YmlsbC52MS5EZXNjcmliZVJlc3BvbnNlIgOQAgESSgoJUHV0U3RyZWFtEhwud2F5YmlsbC52MS5QdXRTdHJlYW1SZXF1ZXN0Gh0ud2F5YmlsbC52MS5QdXRTdHJlYW1SZXNwb25zZSgBEkAKBExpc3QSFy53YXliaWxsLnYxLkxpc3RSZXF1ZXN0Ghgud2F5YmlsbC52MS5MaXN0UmVzcG9uc2UiA5ACATABEj4KBVdhdGNoEhgud2F5YmlsbC52MS5XYXRjaFJlcXVlc3QaGS53YXliaWxsLnYxLldhdGNoUmVzcG9uc2UwARJBCgZBdHRhY2gSGS53YXliaWxsLnYxLkF0dGFjaFJlcXVlc3QaGi53YXliaWxsLnYxLkF0dGFjaFJlc3BvbnNlMAESPAoFQmF0Y2gSGC53YXliaWxsLnYxLkJhdGNoUmVxdWVzdBoZLndheWJpbGwudjEuQmF0Y2hSZXNwb25zZWIGcHJvdG8z", [file_waybill_v1_error, file_waybill_v1_tensor]);
 
 /**
  * @generated from message waybill.v1.PutRequest
@@ -335,6 +337,87 @@ export type DescribeResponse = Message<"waybill.v1.DescribeResponse"> & {
    * @generated from field: repeated waybill.v1.Way ways = 6;
    */
   ways: Way[];
+
+  /**
+   * Random for each start: waybills of another start are void.
+   *
+   * @generated from field: bytes start_id = 7;
+   */
+  startId: Uint8Array;
+
+  /**
+   * Who answers the same shares memory with the node.
+   *
+   * @generated from field: string host = 8;
+   */
+  host: string;
+
+  /**
+   * Native parts that were looked for: the addon, UCX, CUDA.
+   *
+   * @generated from field: repeated waybill.v1.NativePart native = 9;
+   */
+  native: NativePart[];
+
+  /**
+   * @generated from field: repeated waybill.v1.UcxTransport ucx_transports = 10;
+   */
+  ucxTransports: UcxTransport[];
+
+  /**
+   * @generated from field: repeated waybill.v1.Arena arenas = 11;
+   */
+  arenas: Arena[];
+
+  /**
+   * @generated from field: repeated waybill.v1.Gpu gpus = 12;
+   */
+  gpus: Gpu[];
+
+  /**
+   * What people should know, such as a /dev/shm that is too small.
+   *
+   * @generated from field: repeated string notes = 13;
+   */
+  notes: string[];
+
+  /**
+   * Local workers that are attached.
+   *
+   * @generated from field: uint32 sessions = 14;
+   */
+  sessions: number;
+
+  /**
+   * @generated from field: uint32 pins = 15;
+   */
+  pins: number;
+
+  /**
+   * Unfinished uploads.
+   *
+   * @generated from field: uint32 uploads = 16;
+   */
+  uploads: number;
+
+  /**
+   * Producers that wait for space.
+   *
+   * @generated from field: uint32 waiting = 17;
+   */
+  waiting: number;
+
+  /**
+   * Since the start: leases that ended because their time was over, and the bytes that only such an end gave free.
+   *
+   * @generated from field: uint64 leaked_leases = 18;
+   */
+  leakedLeases: bigint;
+
+  /**
+   * @generated from field: uint64 leaked_bytes = 19;
+   */
+  leakedBytes: bigint;
 };
 
 /**
@@ -343,6 +426,1114 @@ export type DescribeResponse = Message<"waybill.v1.DescribeResponse"> & {
  */
 export const DescribeResponseSchema: GenMessage<DescribeResponse> = /*@__PURE__*/
   messageDesc(file_waybill_v1_node, 12);
+
+/**
+ * A native library and what was found of it.
+ *
+ * @generated from message waybill.v1.NativePart
+ */
+export type NativePart = Message<"waybill.v1.NativePart"> & {
+  /**
+   * addon, ucx or cuda.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: bool available = 2;
+   */
+  available: boolean;
+
+  /**
+   * @generated from field: string version = 3;
+   */
+  version: string;
+
+  /**
+   * Where it lies, or why it is not there.
+   *
+   * @generated from field: string detail = 4;
+   */
+  detail: string;
+};
+
+/**
+ * Describes the message waybill.v1.NativePart.
+ * Use `create(NativePartSchema)` to create a new message.
+ */
+export const NativePartSchema: GenMessage<NativePart> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 13);
+
+/**
+ * A transport that UCX found, and the device that it goes over.
+ *
+ * @generated from message waybill.v1.UcxTransport
+ */
+export type UcxTransport = Message<"waybill.v1.UcxTransport"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string device = 2;
+   */
+  device: string;
+};
+
+/**
+ * Describes the message waybill.v1.UcxTransport.
+ * Use `create(UcxTransportSchema)` to create a new message.
+ */
+export const UcxTransportSchema: GenMessage<UcxTransport> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 14);
+
+/**
+ * Memory that tensors are made in.
+ *
+ * @generated from message waybill.v1.Arena
+ */
+export type Arena = Message<"waybill.v1.Arena"> & {
+  /**
+   * @generated from field: waybill.v1.MemoryKind memory = 1;
+   */
+  memory: MemoryKind;
+
+  /**
+   * @generated from field: uint32 device = 2;
+   */
+  device: number;
+
+  /**
+   * dev-shm, memfd, heap or cuda.
+   *
+   * @generated from field: string backing = 3;
+   */
+  backing: string;
+
+  /**
+   * @generated from field: uint32 segments = 4;
+   */
+  segments: number;
+
+  /**
+   * @generated from field: uint64 capacity_bytes = 5;
+   */
+  capacityBytes: bigint;
+
+  /**
+   * @generated from field: uint64 used_bytes = 6;
+   */
+  usedBytes: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.Arena.
+ * Use `create(ArenaSchema)` to create a new message.
+ */
+export const ArenaSchema: GenMessage<Arena> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 15);
+
+/**
+ * @generated from message waybill.v1.Gpu
+ */
+export type Gpu = Message<"waybill.v1.Gpu"> & {
+  /**
+   * @generated from field: uint32 device = 1;
+   */
+  device: number;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 memory_bytes = 3;
+   */
+  memoryBytes: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.Gpu.
+ * Use `create(GpuSchema)` to create a new message.
+ */
+export const GpuSchema: GenMessage<Gpu> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 16);
+
+/**
+ * @generated from message waybill.v1.PutStreamRequest
+ */
+export type PutStreamRequest = Message<"waybill.v1.PutStreamRequest"> & {
+  /**
+   * @generated from oneof waybill.v1.PutStreamRequest.part
+   */
+  part: {
+    /**
+     * @generated from field: waybill.v1.PutStreamStart start = 1;
+     */
+    value: PutStreamStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes data = 2;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waybill.v1.PutStreamRequest.
+ * Use `create(PutStreamRequestSchema)` to create a new message.
+ */
+export const PutStreamRequestSchema: GenMessage<PutStreamRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 17);
+
+/**
+ * @generated from message waybill.v1.PutStreamStart
+ */
+export type PutStreamStart = Message<"waybill.v1.PutStreamStart"> & {
+  /**
+   * @generated from field: string dtype = 1;
+   */
+  dtype: string;
+
+  /**
+   * @generated from field: repeated int64 shape = 2;
+   */
+  shape: bigint[];
+
+  /**
+   * @generated from field: uint64 byte_size = 3;
+   */
+  byteSize: bigint;
+
+  /**
+   * Time to live of the lease; 0 is the node's default.
+   *
+   * @generated from field: uint32 lease_ms = 4;
+   */
+  leaseMs: number;
+};
+
+/**
+ * Describes the message waybill.v1.PutStreamStart.
+ * Use `create(PutStreamStartSchema)` to create a new message.
+ */
+export const PutStreamStartSchema: GenMessage<PutStreamStart> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 18);
+
+/**
+ * @generated from message waybill.v1.PutStreamResponse
+ */
+export type PutStreamResponse = Message<"waybill.v1.PutStreamResponse"> & {
+  /**
+   * @generated from field: waybill.v1.TensorDescriptor descriptor = 1;
+   */
+  descriptor?: TensorDescriptor | undefined;
+};
+
+/**
+ * Describes the message waybill.v1.PutStreamResponse.
+ * Use `create(PutStreamResponseSchema)` to create a new message.
+ */
+export const PutStreamResponseSchema: GenMessage<PutStreamResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 19);
+
+/**
+ * @generated from message waybill.v1.ListRequest
+ */
+export type ListRequest = Message<"waybill.v1.ListRequest"> & {
+  /**
+   * Tensors at most; 0 is all.
+   *
+   * @generated from field: uint32 limit = 1;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message waybill.v1.ListRequest.
+ * Use `create(ListRequestSchema)` to create a new message.
+ */
+export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 20);
+
+/**
+ * @generated from message waybill.v1.ListResponse
+ */
+export type ListResponse = Message<"waybill.v1.ListResponse"> & {
+  /**
+   * @generated from field: repeated waybill.v1.HeldTensor tensors = 1;
+   */
+  tensors: HeldTensor[];
+};
+
+/**
+ * Describes the message waybill.v1.ListResponse.
+ * Use `create(ListResponseSchema)` to create a new message.
+ */
+export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 21);
+
+/**
+ * A lease, without the proof that one may use it.
+ *
+ * @generated from message waybill.v1.HeldTensor
+ */
+export type HeldTensor = Message<"waybill.v1.HeldTensor"> & {
+  /**
+   * @generated from field: bytes reference = 1;
+   */
+  reference: Uint8Array;
+
+  /**
+   * @generated from field: string dtype = 2;
+   */
+  dtype: string;
+
+  /**
+   * @generated from field: repeated int64 shape = 3;
+   */
+  shape: bigint[];
+
+  /**
+   * @generated from field: uint64 byte_size = 4;
+   */
+  byteSize: bigint;
+
+  /**
+   * @generated from field: waybill.v1.MemoryKind memory = 5;
+   */
+  memory: MemoryKind;
+
+  /**
+   * @generated from field: uint32 device = 6;
+   */
+  device: number;
+
+  /**
+   * Who made it: a session's name, "http", "bus" or "ucx"; empty when that is not known.
+   *
+   * @generated from field: string holder = 7;
+   */
+  holder: string;
+
+  /**
+   * @generated from field: int64 created_at_ms = 8;
+   */
+  createdAtMs: bigint;
+
+  /**
+   * @generated from field: int64 expires_at_ms = 9;
+   */
+  expiresAtMs: bigint;
+
+  /**
+   * @generated from field: bool once = 10;
+   */
+  once: boolean;
+
+  /**
+   * @generated from field: uint32 pins = 11;
+   */
+  pins: number;
+
+  /**
+   * Leases of the same bytes, this one included.
+   *
+   * @generated from field: uint32 shared = 12;
+   */
+  shared: number;
+};
+
+/**
+ * Describes the message waybill.v1.HeldTensor.
+ * Use `create(HeldTensorSchema)` to create a new message.
+ */
+export const HeldTensorSchema: GenMessage<HeldTensor> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 22);
+
+/**
+ * @generated from message waybill.v1.WatchRequest
+ */
+export type WatchRequest = Message<"waybill.v1.WatchRequest"> & {
+  /**
+   * Leases to watch; none is all of the node's, for those who may list them.
+   *
+   * @generated from field: repeated waybill.v1.TensorReference tensors = 1;
+   */
+  tensors: TensorReference[];
+};
+
+/**
+ * Describes the message waybill.v1.WatchRequest.
+ * Use `create(WatchRequestSchema)` to create a new message.
+ */
+export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 23);
+
+/**
+ * @generated from message waybill.v1.WatchResponse
+ */
+export type WatchResponse = Message<"waybill.v1.WatchResponse"> & {
+  /**
+   * @generated from field: repeated waybill.v1.LeaseEnd ends = 1;
+   */
+  ends: LeaseEnd[];
+
+  /**
+   * Ends that were dropped because the caller read too slowly.
+   *
+   * @generated from field: uint64 missed = 2;
+   */
+  missed: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.WatchResponse.
+ * Use `create(WatchResponseSchema)` to create a new message.
+ */
+export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 24);
+
+/**
+ * @generated from message waybill.v1.LeaseEnd
+ */
+export type LeaseEnd = Message<"waybill.v1.LeaseEnd"> & {
+  /**
+   * @generated from field: bytes reference = 1;
+   */
+  reference: Uint8Array;
+
+  /**
+   * EXPIRED or RELEASED.
+   *
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message waybill.v1.LeaseEnd.
+ * Use `create(LeaseEndSchema)` to create a new message.
+ */
+export const LeaseEndSchema: GenMessage<LeaseEnd> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 25);
+
+/**
+ * @generated from message waybill.v1.AttachRequest
+ */
+export type AttachRequest = Message<"waybill.v1.AttachRequest"> & {
+  /**
+   * The worker's name, for people.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Bytes that its own segment shall have; 0 is the node's default.
+   *
+   * @generated from field: uint64 segment_bytes = 2;
+   */
+  segmentBytes: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.AttachRequest.
+ * Use `create(AttachRequestSchema)` to create a new message.
+ */
+export const AttachRequestSchema: GenMessage<AttachRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 26);
+
+/**
+ * @generated from message waybill.v1.AttachResponse
+ */
+export type AttachResponse = Message<"waybill.v1.AttachResponse"> & {
+  /**
+   * @generated from oneof waybill.v1.AttachResponse.event
+   */
+  event: {
+    /**
+     * The first answer.
+     *
+     * @generated from field: waybill.v1.Attached attached = 1;
+     */
+    value: Attached;
+    case: "attached";
+  } | {
+    /**
+     * A segment that was made since; those with tensors that are pinned are there before the pin is answered.
+     *
+     * @generated from field: waybill.v1.Segment segment = 2;
+     */
+    value: Segment;
+    case: "segment";
+  } | {
+    /**
+     * Blocks of the worker's own segments that nobody holds any more: its allocator may use them again.
+     *
+     * @generated from field: waybill.v1.FreedBlocks freed = 3;
+     */
+    value: FreedBlocks;
+    case: "freed";
+  } | {
+    /**
+     * Leases that this session made and that ended without a release.
+     *
+     * @generated from field: waybill.v1.ExpiredLeases expired = 4;
+     */
+    value: ExpiredLeases;
+    case: "expired";
+  } | {
+    /**
+     * That nothing else happened.
+     *
+     * @generated from field: waybill.v1.Heartbeat heartbeat = 5;
+     */
+    value: Heartbeat;
+    case: "heartbeat";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waybill.v1.AttachResponse.
+ * Use `create(AttachResponseSchema)` to create a new message.
+ */
+export const AttachResponseSchema: GenMessage<AttachResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 27);
+
+/**
+ * @generated from message waybill.v1.Attached
+ */
+export type Attached = Message<"waybill.v1.Attached"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: bytes start_id = 2;
+   */
+  startId: Uint8Array;
+
+  /**
+   * Goes with every batch, 16 random bytes: a secret.
+   *
+   * @generated from field: bytes session = 3;
+   */
+  session: Uint8Array;
+
+  /**
+   * @generated from field: string host = 4;
+   */
+  host: string;
+
+  /**
+   * @generated from field: repeated waybill.v1.Segment segments = 5;
+   */
+  segments: Segment[];
+
+  /**
+   * The worker's own, the only one that it may write to; absent where the node has no segments.
+   *
+   * @generated from field: waybill.v1.Segment own = 6;
+   */
+  own?: Segment | undefined;
+
+  /**
+   * An event comes at least as often.
+   *
+   * @generated from field: uint32 heartbeat_ms = 7;
+   */
+  heartbeatMs: number;
+
+  /**
+   * Operations in one batch at most.
+   *
+   * @generated from field: uint32 max_operations = 8;
+   */
+  maxOperations: number;
+
+  /**
+   * Ways of the node's descriptors, in the order of preference.
+   *
+   * @generated from field: repeated waybill.v1.Way ways = 9;
+   */
+  ways: Way[];
+};
+
+/**
+ * Describes the message waybill.v1.Attached.
+ * Use `create(AttachedSchema)` to create a new message.
+ */
+export const AttachedSchema: GenMessage<Attached> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 28);
+
+/**
+ * Shared memory that a worker maps: from the path, opened for reading only unless the segment is its own.
+ *
+ * @generated from message waybill.v1.Segment
+ */
+export type Segment = Message<"waybill.v1.Segment"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string path = 2;
+   */
+  path: string;
+
+  /**
+   * @generated from field: uint64 byte_size = 3;
+   */
+  byteSize: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.Segment.
+ * Use `create(SegmentSchema)` to create a new message.
+ */
+export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 29);
+
+/**
+ * @generated from message waybill.v1.BlockLocation
+ */
+export type BlockLocation = Message<"waybill.v1.BlockLocation"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: uint64 offset = 2;
+   */
+  offset: bigint;
+
+  /**
+   * @generated from field: uint64 generation = 3;
+   */
+  generation: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.BlockLocation.
+ * Use `create(BlockLocationSchema)` to create a new message.
+ */
+export const BlockLocationSchema: GenMessage<BlockLocation> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 30);
+
+/**
+ * @generated from message waybill.v1.FreedBlocks
+ */
+export type FreedBlocks = Message<"waybill.v1.FreedBlocks"> & {
+  /**
+   * @generated from field: repeated waybill.v1.BlockLocation blocks = 1;
+   */
+  blocks: BlockLocation[];
+};
+
+/**
+ * Describes the message waybill.v1.FreedBlocks.
+ * Use `create(FreedBlocksSchema)` to create a new message.
+ */
+export const FreedBlocksSchema: GenMessage<FreedBlocks> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 31);
+
+/**
+ * @generated from message waybill.v1.ExpiredLeases
+ */
+export type ExpiredLeases = Message<"waybill.v1.ExpiredLeases"> & {
+  /**
+   * @generated from field: repeated bytes references = 1;
+   */
+  references: Uint8Array[];
+};
+
+/**
+ * Describes the message waybill.v1.ExpiredLeases.
+ * Use `create(ExpiredLeasesSchema)` to create a new message.
+ */
+export const ExpiredLeasesSchema: GenMessage<ExpiredLeases> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 32);
+
+/**
+ * @generated from message waybill.v1.Heartbeat
+ */
+export type Heartbeat = Message<"waybill.v1.Heartbeat"> & {
+};
+
+/**
+ * Describes the message waybill.v1.Heartbeat.
+ * Use `create(HeartbeatSchema)` to create a new message.
+ */
+export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 33);
+
+/**
+ * @generated from message waybill.v1.BatchRequest
+ */
+export type BatchRequest = Message<"waybill.v1.BatchRequest"> & {
+  /**
+   * @generated from field: bytes session = 1;
+   */
+  session: Uint8Array;
+
+  /**
+   * @generated from field: repeated waybill.v1.Operation operations = 2;
+   */
+  operations: Operation[];
+};
+
+/**
+ * Describes the message waybill.v1.BatchRequest.
+ * Use `create(BatchRequestSchema)` to create a new message.
+ */
+export const BatchRequestSchema: GenMessage<BatchRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 34);
+
+/**
+ * @generated from message waybill.v1.Operation
+ */
+export type Operation = Message<"waybill.v1.Operation"> & {
+  /**
+   * @generated from oneof waybill.v1.Operation.kind
+   */
+  kind: {
+    /**
+     * @generated from field: waybill.v1.PutInSegment put = 1;
+     */
+    value: PutInSegment;
+    case: "put";
+  } | {
+    /**
+     * @generated from field: waybill.v1.ShareRequest share = 2;
+     */
+    value: ShareRequest;
+    case: "share";
+  } | {
+    /**
+     * @generated from field: waybill.v1.TouchRequest touch = 3;
+     */
+    value: TouchRequest;
+    case: "touch";
+  } | {
+    /**
+     * @generated from field: waybill.v1.ReleaseRequest release = 4;
+     */
+    value: ReleaseRequest;
+    case: "release";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Pin pin = 5;
+     */
+    value: Pin;
+    case: "pin";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Unpin unpin = 6;
+     */
+    value: Unpin;
+    case: "unpin";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Pull pull = 7;
+     */
+    value: Pull;
+    case: "pull";
+  } | {
+    /**
+     * @generated from field: waybill.v1.AddSegment add_segment = 8;
+     */
+    value: AddSegment;
+    case: "addSegment";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waybill.v1.Operation.
+ * Use `create(OperationSchema)` to create a new message.
+ */
+export const OperationSchema: GenMessage<Operation> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 35);
+
+/**
+ * Makes a lease on a block of the worker's own segment.
+ *
+ * @generated from message waybill.v1.PutInSegment
+ */
+export type PutInSegment = Message<"waybill.v1.PutInSegment"> & {
+  /**
+   * @generated from field: waybill.v1.BlockLocation block = 1;
+   */
+  block?: BlockLocation | undefined;
+
+  /**
+   * @generated from field: string dtype = 2;
+   */
+  dtype: string;
+
+  /**
+   * @generated from field: repeated int64 shape = 3;
+   */
+  shape: bigint[];
+
+  /**
+   * @generated from field: uint64 byte_size = 4;
+   */
+  byteSize: bigint;
+
+  /**
+   * @generated from field: uint32 lease_ms = 5;
+   */
+  leaseMs: number;
+
+  /**
+   * @generated from field: bool once = 6;
+   */
+  once: boolean;
+
+  /**
+   * Read 1, share 2, touch 4, release 8; 0 is all of them.
+   *
+   * @generated from field: uint32 rights = 7;
+   */
+  rights: number;
+};
+
+/**
+ * Describes the message waybill.v1.PutInSegment.
+ * Use `create(PutInSegmentSchema)` to create a new message.
+ */
+export const PutInSegmentSchema: GenMessage<PutInSegment> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 36);
+
+/**
+ * Keeps the bytes where they are until the unpin or the session's end, whatever happens to their leases.
+ *
+ * @generated from message waybill.v1.Pin
+ */
+export type Pin = Message<"waybill.v1.Pin"> & {
+  /**
+   * @generated from field: waybill.v1.TensorReference tensor = 1;
+   */
+  tensor?: TensorReference | undefined;
+};
+
+/**
+ * Describes the message waybill.v1.Pin.
+ * Use `create(PinSchema)` to create a new message.
+ */
+export const PinSchema: GenMessage<Pin> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 37);
+
+/**
+ * @generated from message waybill.v1.Unpin
+ */
+export type Unpin = Message<"waybill.v1.Unpin"> & {
+  /**
+   * @generated from field: repeated uint64 pins = 1;
+   */
+  pins: bigint[];
+};
+
+/**
+ * Describes the message waybill.v1.Unpin.
+ * Use `create(UnpinSchema)` to create a new message.
+ */
+export const UnpinSchema: GenMessage<Unpin> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 38);
+
+/**
+ * Fetches tensors of other nodes into the arena and pins them there; the node's own are only pinned.
+ *
+ * @generated from message waybill.v1.Pull
+ */
+export type Pull = Message<"waybill.v1.Pull"> & {
+  /**
+   * @generated from field: repeated waybill.v1.TensorDescriptor tensors = 1;
+   */
+  tensors: TensorDescriptor[];
+
+  /**
+   * The ways that may be taken, such as ucx; none is any.
+   *
+   * @generated from field: repeated string via = 2;
+   */
+  via: string[];
+};
+
+/**
+ * Describes the message waybill.v1.Pull.
+ * Use `create(PullSchema)` to create a new message.
+ */
+export const PullSchema: GenMessage<Pull> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 39);
+
+/**
+ * Makes one more segment for the worker to write to.
+ *
+ * @generated from message waybill.v1.AddSegment
+ */
+export type AddSegment = Message<"waybill.v1.AddSegment"> & {
+  /**
+   * @generated from field: uint64 byte_size = 1;
+   */
+  byteSize: bigint;
+};
+
+/**
+ * Describes the message waybill.v1.AddSegment.
+ * Use `create(AddSegmentSchema)` to create a new message.
+ */
+export const AddSegmentSchema: GenMessage<AddSegment> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 40);
+
+/**
+ * @generated from message waybill.v1.BatchResponse
+ */
+export type BatchResponse = Message<"waybill.v1.BatchResponse"> & {
+  /**
+   * One for each operation, in their order.
+   *
+   * @generated from field: repeated waybill.v1.OperationResult results = 1;
+   */
+  results: OperationResult[];
+};
+
+/**
+ * Describes the message waybill.v1.BatchResponse.
+ * Use `create(BatchResponseSchema)` to create a new message.
+ */
+export const BatchResponseSchema: GenMessage<BatchResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 41);
+
+/**
+ * @generated from message waybill.v1.OperationResult
+ */
+export type OperationResult = Message<"waybill.v1.OperationResult"> & {
+  /**
+   * @generated from oneof waybill.v1.OperationResult.kind
+   */
+  kind: {
+    /**
+     * @generated from field: waybill.v1.OperationError error = 1;
+     */
+    value: OperationError;
+    case: "error";
+  } | {
+    /**
+     * Of put and share.
+     *
+     * @generated from field: waybill.v1.TensorDescriptor descriptor = 2;
+     */
+    value: TensorDescriptor;
+    case: "descriptor";
+  } | {
+    /**
+     * @generated from field: waybill.v1.TouchResponse touched = 3;
+     */
+    value: TouchResponse;
+    case: "touched";
+  } | {
+    /**
+     * @generated from field: waybill.v1.ReleaseResponse released = 4;
+     */
+    value: ReleaseResponse;
+    case: "released";
+  } | {
+    /**
+     * @generated from field: waybill.v1.PinnedTensor pinned = 5;
+     */
+    value: PinnedTensor;
+    case: "pinned";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Unpinned unpinned = 6;
+     */
+    value: Unpinned;
+    case: "unpinned";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Pulled pulled = 7;
+     */
+    value: Pulled;
+    case: "pulled";
+  } | {
+    /**
+     * @generated from field: waybill.v1.Segment segment = 8;
+     */
+    value: Segment;
+    case: "segment";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message waybill.v1.OperationResult.
+ * Use `create(OperationResultSchema)` to create a new message.
+ */
+export const OperationResultSchema: GenMessage<OperationResult> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 42);
+
+/**
+ * @generated from message waybill.v1.OperationError
+ */
+export type OperationError = Message<"waybill.v1.OperationError"> & {
+  /**
+   * The code's number in gRPC.
+   *
+   * @generated from field: uint32 code = 1;
+   */
+  code: number;
+
+  /**
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * @generated from field: waybill.v1.ErrorDetail detail = 3;
+   */
+  detail?: ErrorDetail | undefined;
+};
+
+/**
+ * Describes the message waybill.v1.OperationError.
+ * Use `create(OperationErrorSchema)` to create a new message.
+ */
+export const OperationErrorSchema: GenMessage<OperationError> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 43);
+
+/**
+ * @generated from message waybill.v1.PinnedTensor
+ */
+export type PinnedTensor = Message<"waybill.v1.PinnedTensor"> & {
+  /**
+   * @generated from field: uint64 pin = 1;
+   */
+  pin: bigint;
+
+  /**
+   * Absent where the node has no segments: then the bytes are got.
+   *
+   * @generated from field: waybill.v1.BlockLocation block = 2;
+   */
+  block?: BlockLocation | undefined;
+
+  /**
+   * @generated from field: string dtype = 3;
+   */
+  dtype: string;
+
+  /**
+   * @generated from field: repeated int64 shape = 4;
+   */
+  shape: bigint[];
+
+  /**
+   * @generated from field: uint64 byte_size = 5;
+   */
+  byteSize: bigint;
+
+  /**
+   * @generated from field: waybill.v1.MemoryKind memory = 6;
+   */
+  memory: MemoryKind;
+
+  /**
+   * @generated from field: uint32 device = 7;
+   */
+  device: number;
+};
+
+/**
+ * Describes the message waybill.v1.PinnedTensor.
+ * Use `create(PinnedTensorSchema)` to create a new message.
+ */
+export const PinnedTensorSchema: GenMessage<PinnedTensor> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 44);
+
+/**
+ * @generated from message waybill.v1.Unpinned
+ */
+export type Unpinned = Message<"waybill.v1.Unpinned"> & {
+};
+
+/**
+ * Describes the message waybill.v1.Unpinned.
+ * Use `create(UnpinnedSchema)` to create a new message.
+ */
+export const UnpinnedSchema: GenMessage<Unpinned> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 45);
+
+/**
+ * @generated from message waybill.v1.Pulled
+ */
+export type Pulled = Message<"waybill.v1.Pulled"> & {
+  /**
+   * One for each tensor, in their order.
+   *
+   * @generated from field: repeated waybill.v1.PulledTensor tensors = 1;
+   */
+  tensors: PulledTensor[];
+};
+
+/**
+ * Describes the message waybill.v1.Pulled.
+ * Use `create(PulledSchema)` to create a new message.
+ */
+export const PulledSchema: GenMessage<Pulled> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 46);
+
+/**
+ * @generated from message waybill.v1.PulledTensor
+ */
+export type PulledTensor = Message<"waybill.v1.PulledTensor"> & {
+  /**
+   * @generated from oneof waybill.v1.PulledTensor.result
+   */
+  result: {
+    /**
+     * @generated from field: waybill.v1.OperationError error = 1;
+     */
+    value: OperationError;
+    case: "error";
+  } | {
+    /**
+     * @generated from field: waybill.v1.PinnedTensor pinned = 2;
+     */
+    value: PinnedTensor;
+    case: "pinned";
+  } | {
+    /**
+     * The bytes themselves where the node has no segments.
+     *
+     * @generated from field: bytes data = 3;
+     */
+    value: Uint8Array;
+    case: "data";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * The kind of way that was taken.
+   *
+   * @generated from field: string way = 4;
+   */
+  way: string;
+};
+
+/**
+ * Describes the message waybill.v1.PulledTensor.
+ * Use `create(PulledTensorSchema)` to create a new message.
+ */
+export const PulledTensorSchema: GenMessage<PulledTensor> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_node, 47);
 
 /**
  * The tensors of one node: its sidecar's arenas, or a worker's own memory.
@@ -409,6 +1600,57 @@ export const NodeService: GenService<{
     methodKind: "unary";
     input: typeof DescribeRequestSchema;
     output: typeof DescribeResponseSchema;
+  },
+  /**
+   * Writes a tensor as one stream: the first message says what it is, the others carry its bytes in order.
+   *
+   * @generated from rpc waybill.v1.NodeService.PutStream
+   */
+  putStream: {
+    methodKind: "client_streaming";
+    input: typeof PutStreamRequestSchema;
+    output: typeof PutStreamResponseSchema;
+  },
+  /**
+   * What the node holds, for whom and until when; never a capability. Answers end with the last lease.
+   *
+   * @generated from rpc waybill.v1.NodeService.List
+   */
+  list: {
+    methodKind: "server_streaming";
+    input: typeof ListRequestSchema;
+    output: typeof ListResponseSchema;
+  },
+  /**
+   * Tells of leases that end. For as long as the caller listens.
+   *
+   * @generated from rpc waybill.v1.NodeService.Watch
+   */
+  watch: {
+    methodKind: "server_streaming";
+    input: typeof WatchRequestSchema;
+    output: typeof WatchResponseSchema;
+  },
+  /**
+   * A local worker's session with its sidecar, for as long as the caller listens; its end drops the session's pins.
+   *
+   * @generated from rpc waybill.v1.NodeService.Attach
+   */
+  attach: {
+    methodKind: "server_streaming";
+    input: typeof AttachRequestSchema;
+    output: typeof AttachResponseSchema;
+  },
+  /**
+   * What a session's worker does with tensors, many operations in one message. They begin in their order; one that fails keeps
+   * no other from running. The answer waits for all of them, so that pulls go in messages of their own.
+   *
+   * @generated from rpc waybill.v1.NodeService.Batch
+   */
+  batch: {
+    methodKind: "unary";
+    input: typeof BatchRequestSchema;
+    output: typeof BatchResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_waybill_v1_node, 0);
