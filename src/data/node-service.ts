@@ -24,6 +24,7 @@ import { shapeFromWire } from "../tensor/shape.ts";
 import { capabilityDenied } from "../waybill/capability.ts";
 import { waybillToMessage } from "../waybill/descriptor.ts";
 import { wayToWire } from "../waybill/way.ts";
+import { putStream } from "./put-stream.ts";
 import { runtimeName } from "./runtime-name.ts";
 import type { TensorStore } from "./store.ts";
 import type { TensorProof } from "./store-types.ts";
@@ -51,6 +52,7 @@ export function nodeService(store: TensorStore, options: NodeServiceOptions = {}
   const maxChunkBytes = Math.max(1, (options.maxMessageBytes ?? 1_048_576) - CHUNK_ROOM_BYTES);
   return {
     put: (request, context) => put(store, request, context),
+    putStream: (messages, context) => putStream(store, messages, context),
     get: (request) => get(store, request, maxChunkBytes),
     async share(request) {
       const waybill = await store.share(proofOf(request.tensor), { leaseMs: request.leaseMs || undefined });
