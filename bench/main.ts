@@ -15,6 +15,7 @@ import { type Case, machine, printReport, type Report } from "./lib/report.ts";
 import { Resources } from "./lib/resources.ts";
 import type { Findings, RunOptions } from "./lib/suite.ts";
 import { bundle } from "./suites/bundle.ts";
+import { dataPlane } from "./suites/data-plane/mod.ts";
 import { helloWorld } from "./suites/hello-world.ts";
 import { queue } from "./suites/queue/mod.ts";
 import { requestPlane } from "./suites/request-plane.ts";
@@ -24,6 +25,7 @@ const SUITES: Record<string, (options: RunOptions) => Promise<Findings | Case[]>
   "request-plane": requestPlane,
   queue,
   streams,
+  "data-plane": dataPlane,
   "hello-world": helloWorld,
   bundle,
 };

@@ -1,0 +1,9 @@
+import { type Findings, type RunOptions, runSections } from "../../lib/suite.ts";
+import { httpGet } from "./http-get.ts";
+
+/** What tensors cost on their way from their owner to a reader. */
+export function dataPlane(options: RunOptions): Promise<Findings> {
+  return runSections([
+    { name: "http-get", run: httpGet },
+  ], options);
+}
