@@ -3,18 +3,18 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
-import { DEFAULT_NAMESPACE } from "../bus/defaults.ts";
 import { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { Events } from "../events/events.ts";
-import { Caller } from "../rpc/caller.ts";
+import type { Caller } from "../rpc/caller.ts";
 import { declareQueue } from "../rpc/queue/declare-queue.ts";
 import { MemoryStore } from "../rpc/queue/memory-store.ts";
 import type { ClientObserver } from "../telemetry/observer.ts";
 import type { Tensor, TensorSpecs } from "../tensor/mod.ts";
 import { Waybill } from "../waybill/mod.ts";
-import { Catalog, factsOf, lookUp } from "./catalog.ts";
+import { Catalog, factsOf } from "./catalog.ts";
+import type { Link } from "./link.ts";
 import { type HandleOptions, OperatorHandle } from "./operator-handle.ts";
 import { type ServedTensors, serveTensors, type ServeTensorsOptions } from "./serve-tensors.ts";
 import { upload } from "./upload.ts";
@@ -89,52 +89,60 @@ export interface OperatorInfo {
 
 /** A connection to a deployment: finds operators, calls them, reads and keeps tensors. {@linkcode connect} makes one. */
 export class Client implements AsyncDisposable {
-  /** The connection underneath: tells whether it is up, and what happens to it. */
-  readonly bus: Bus;
-  /**
-   * Who serves what.
-   *
-   * @internal
-   */
-  readonly discovery: Discovery;
   /**
    * Reads, shares and releases remote tensors.
    *
    * @internal
    */
   readonly data: DataPlane;
-  /**
-   * The calling half of the connection; for Connect transports to other services.
-   *
-   * @internal
-   */
-  readonly caller: Caller;
-  /** The deployment's namespace. */
-  readonly namespace: string;
+  readonly #link: Link;
   readonly #catalog: Catalog;
   readonly #options: ClientOptions;
   readonly #logger: Logger;
-  readonly #ownsBus: boolean;
   readonly #observers: readonly ClientObserver[];
   #served: ServedTensors | undefined;
   #events: Events | undefined;
 
   /** @internal */
-  constructor(bus: Bus, discovery: Discovery, options: ClientOptions, ownsBus: boolean) {
-    this.bus = bus;
-    this.discovery = discovery;
-    this.namespace = options.namespace ?? DEFAULT_NAMESPACE;
+  constructor(link: Link, options: ClientOptions) {
+    this.#link = link;
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
-    this.#ownsBus = ownsBus;
-    this.caller = new Caller(bus, {
-      ...options,
-      namespace: this.namespace,
-      lookUp: (route) => lookUp(discovery, route),
-    });
     this.#observers = [options.metrics, options.tracing].filter((observer) => observer !== undefined);
-    this.data = new DataPlane({ caller: this.caller, logger: this.#logger, observers: this.#observers });
-    this.#catalog = new Catalog(discovery, this.#logger);
+    this.data = new DataPlane({ nodes: link.nodes, logger: this.#logger, observers: this.#observers });
+    this.#catalog = new Catalog(link.discovery, this.#logger);
+  }
+
+  /**
+   * The connection to the broker: tells whether it is up, and what happens to it.
+   *
+   * @throws {ConnectError} `failed_precondition` of a client that is connected straight to a node
+   */
+  get bus(): Bus {
+    return this.#link.bus;
+  }
+
+  /**
+   * Who serves what.
+   *
+   * @internal
+   */
+  get discovery(): Discovery {
+    return this.#link.discovery;
+  }
+
+  /**
+   * The calling half of the connection to a broker; for Connect transports to other services.
+   *
+   * @internal
+   */
+  get caller(): Caller {
+    return this.#link.caller;
+  }
+
+  /** The deployment's namespace. */
+  get namespace(): string {
+    return this.#link.namespace;
   }
 
   /**
@@ -163,7 +171,7 @@ export class Client implements AsyncDisposable {
     return new OperatorHandle<I, O>(
       {
         onRemote,
-        caller: this.caller,
+        link: this.#link,
         data: this.data,
         interceptors: this.#options.interceptors ?? [],
         observers: this.#observers,
@@ -273,11 +281,10 @@ export class Client implements AsyncDisposable {
   /** Ends open calls with `canceled`, ends subscriptions to events, stops serving tensors, and closes the connection if `connect` made it. */
   async close(): Promise<void> {
     this.#events?.close();
-    await this.caller.close();
+    await this.#link.end();
     await this.data.close();
     await this.#served?.close();
-    await this.discovery[Symbol.asyncDispose]();
-    if (this.#ownsBus) await this.bus.close();
+    await this.#link.close();
   }
 
   /** The same as {@linkcode close}. */
@@ -287,6 +294,6 @@ export class Client implements AsyncDisposable {
 
   async #store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill> {
     if (this.#served !== undefined) return await this.#served.store.put(tensor);
-    return await upload(this.data, this.discovery, tensor, options);
+    return await upload(this.data, this.#link, tensor, options);
   }
 }

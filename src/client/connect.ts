@@ -7,6 +7,7 @@ import type { NatsConnectionLike } from "../bus/nats-types.ts";
 import type { BusOptions } from "../bus/options.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { KvDiscovery } from "../discovery/kv-discovery.ts";
+import { BusLink } from "./bus-link.ts";
 import { Client, type ClientOptions } from "./client.ts";
 
 /** How to connect: the client's options and the connection's. */
@@ -29,18 +30,18 @@ export interface ConnectOptions extends ClientOptions, BusOptions {}
  */
 export async function connect(servers: string | readonly string[], options: ConnectOptions = {}): Promise<Client> {
   const bus = await connectBus(servers, options);
-  return new Client(bus, defaultDiscovery(bus, options), options, true);
+  return new Client(new BusLink(bus, defaultDiscovery(bus, options), { ...options, ownsBus: true }), options);
 }
 
 /** A client over a connection of the caller's own (`nats.ws`, `nats` or `@nats-io/*`), which stays the caller's to close. */
 export function clientOf(connection: NatsConnectionLike, options: ClientOptions = {}): Client {
   const bus = fromConnection(connection, options);
-  return new Client(bus, defaultDiscovery(bus, options), options, true);
+  return new Client(new BusLink(bus, defaultDiscovery(bus, options), { ...options, ownsBus: true }), options);
 }
 
 /** A client over any bus, with a discovery of its own choice; the bus stays the caller's to close. */
 export function clientOver(bus: Bus, discovery: Discovery, options: ClientOptions = {}): Client {
-  return new Client(bus, discovery, options, false);
+  return new Client(new BusLink(bus, discovery, { ...options, ownsBus: false }), options);
 }
 
 function defaultDiscovery(bus: Bus, options: ClientOptions & { inboxPrefix?: string }): Discovery {

@@ -2,23 +2,22 @@ import { Code, ConnectError, type ContextValues, createContextValues, type Inter
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inference/grpc_service_pb.ts";
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
-import type { Caller } from "../rpc/caller.ts";
 import { abortError } from "../rpc/error.ts";
-import { type DispatchMode, operatorRoute } from "../rpc/route.ts";
-import { busCallOptions, type BusStreamResponse, BusTransport, type BusUnaryResponse } from "../rpc/transport.ts";
+import type { DispatchMode } from "../rpc/route.ts";
+import { busCallOptions } from "../rpc/transport.ts";
 import type { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import {
   encodeInferRequest,
   encodeParameter,
   encodeParameters,
-  inferCodecs,
   type InferParameters,
   type WireParameters,
 } from "../tensor/mod.ts";
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
 import { answerIn, isMany, mapped } from "./conversation.ts";
+import type { AnswerSource, Link, OperatorTransport } from "./link.ts";
 import { type InlineChoice, inlineToParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
@@ -84,7 +83,7 @@ export interface HandleOptions extends CallOptions {
 
 /** What a handle needs of its client. */
 export interface HandleContext {
-  readonly caller: Caller;
+  readonly link: Link;
   readonly data: DataPlane;
   readonly interceptors: Interceptor[];
   readonly inlineMaxBytes: number;
@@ -114,7 +113,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   readonly version: string | undefined;
   readonly #context: HandleContext;
   readonly #options: HandleOptions;
-  readonly #transport: BusTransport;
+  readonly #transport: OperatorTransport;
   readonly #inputsLabel: string;
   #ownParameters: WireParameters | undefined;
 
@@ -163,7 +162,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
             request,
             contextValuesOf(retryKey(call.idempotencyKey, retry), idempotent),
           );
-          const outputs = this.#read(response.message, response as BusUnaryResponse<never, never>);
+          const outputs = this.#read(response.message, response as unknown as AnswerSource);
           return outputs instanceof Promise ? await outputs : outputs;
         } catch (error) {
           if (!idempotent || retry >= (call.retries ?? 2) || ConnectError.from(error).code !== Code.Unavailable) throw error;
@@ -207,7 +206,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
-        yield await this.#read(message, (response as BusStreamResponse<never, never>).source);
+        yield await this.#read(message, (response as unknown as { source: AnswerSource }).source);
       }
     } finally {
       if (stored.length > 0) this.#context.discard(stored);
@@ -234,7 +233,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
-        yield await this.#read(answerIn(message, this.name), (response as BusStreamResponse<never, never>).source);
+        yield await this.#read(answerIn(message, this.name), (response as unknown as { source: AnswerSource }).source);
       }
     } finally {
       if (kept.length > 0) this.#context.discard(kept);
@@ -282,8 +281,8 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
   }
 
   #place(tensors: Record<string, AnyTensor>, call: HandleOptions): BuiltRequest | Promise<BuiltRequest> {
-    const { caller, inlineMaxBytes } = this.#context;
-    const messageMaxBytes = caller.bus.maxPayloadBytes - MESSAGE_ROOM_BYTES;
+    const { link, inlineMaxBytes } = this.#context;
+    const messageMaxBytes = link.maxMessageBytes - MESSAGE_ROOM_BYTES;
     const placing = place(tensors, {
       inline: call.inline ?? "auto",
       inlineMaxBytes: Math.min(inlineMaxBytes, messageMaxBytes),
@@ -319,7 +318,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     return wire;
   }
 
-  #read(message: Parameters<typeof readResponse>[1], from: { instance: string; attempt: number }): O | Promise<O> {
+  #read(message: Parameters<typeof readResponse>[1], from: AnswerSource): O | Promise<O> {
     const outputs = readResponse<O>(this.#context.data, message, from, this.#context.onRemote);
     if (this.#options.outputs === undefined) return outputs;
     const label = `the outputs of operator "${this.name}"`;
@@ -327,21 +326,20 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     return checked === undefined ? outputs : checked.then(() => outputs);
   }
 
-  #transportOf(options: CallOptions): BusTransport {
+  #transportOf(options: CallOptions): OperatorTransport {
     if (options.mode === undefined && options.instance === undefined && options.priority === undefined) return this.#transport;
     return this.#transportFor({ ...this.#options, ...options });
   }
 
-  #transportFor({ mode, instance, priority }: HandleOptions): BusTransport {
+  #transportFor({ mode, instance, priority }: HandleOptions): OperatorTransport {
     if (priority !== undefined && !(Number.isInteger(priority) && priority >= 0 && priority < 256)) {
       throw new ConnectError(
         `Cannot call operator "${this.name}": the priority must be an integer from 0 to 255, got ${priority}`,
         Code.InvalidArgument,
       );
     }
-    const { caller, interceptors } = this.#context;
-    const route = operatorRoute(caller.subjects, this.name, { version: this.version, mode, instance, priority });
-    return new BusTransport({ caller, route, interceptors, codecs: inferCodecs });
+    const { link, interceptors } = this.#context;
+    return link.operator(this.name, { version: this.version, mode, instance, priority }, interceptors);
   }
 }
 

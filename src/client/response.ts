@@ -3,6 +3,7 @@ import type { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import { decodeOutputs, decodeParameters, type InferParameters, isEncodedReference } from "../tensor/mod.ts";
 import { waybillFromString } from "../waybill/mod.ts";
+import type { AnswerSource } from "./link.ts";
 import type { AnyTensor } from "./values.ts";
 
 /** What came with outputs, beside them. */
@@ -25,10 +26,10 @@ export interface ResponseInfo {
  */
 class Outputs {
   readonly #response: ModelInferResponse;
-  readonly #from: ResponseOrigin;
+  readonly #from: AnswerSource;
   #info: ResponseInfo | undefined;
 
-  constructor(response: ModelInferResponse, from: ResponseOrigin) {
+  constructor(response: ModelInferResponse, from: AnswerSource) {
     this.#response = response;
     this.#from = from;
   }
@@ -39,12 +40,6 @@ class Outputs {
     const { instance, attempt } = outputs.#from;
     return outputs.#info ??= { instance, attempt, id, version, parameters: decodeParameters(parameters) };
   }
-}
-
-/** Who answered. */
-interface ResponseOrigin {
-  readonly instance: string;
-  readonly attempt: number;
 }
 
 /**
@@ -67,7 +62,7 @@ export function infoOf(outputs: object): ResponseInfo | undefined {
 export function readResponse<O>(
   data: DataPlane,
   response: ModelInferResponse,
-  from: ResponseOrigin,
+  from: AnswerSource,
   onRemote?: (tensor: RemoteTensor) => void,
 ): O {
   const outputs = new Outputs(response, from) as Outputs & Record<string, AnyTensor>;

@@ -6,7 +6,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { JsonValue } from "@bufbuild/protobuf";
 import { type Logger, silentLogger } from "../bus/logger.ts";
-import type { Caller } from "../rpc/caller.ts";
 import { fault } from "../rpc/error.ts";
 import type { FetchObserver } from "../telemetry/observer.ts";
 import { Tensor } from "../tensor/tensor.ts";
@@ -17,7 +16,7 @@ import { rightsFromBits } from "../waybill/rights.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import { fetchBytes, type FetchedBytes, type FetchOptions, type Routes } from "./fetch-tensor.ts";
 import { HttpOwner } from "./http-owner.ts";
-import { NodeClients } from "./node-clients.ts";
+import type { NodeClients } from "./node-clients.ts";
 import { type Owner, Owners } from "./owners.ts";
 import { type HttpTarget, putOnNode, putOverHttp } from "./put-tensor.ts";
 import { Releases } from "./releases.ts";
@@ -31,8 +30,8 @@ import { localHandler } from "./way-local.ts";
 
 /** How to make a {@linkcode DataPlane}. */
 export interface DataPlaneOptions {
-  /** Carries calls to nodes over the bus. Default: none, so that owners are reached in this process and over HTTP only. */
-  caller?: Caller;
+  /** Clients of nodes' services. Default: none, so that owners are reached in this process and over HTTP only. */
+  nodes?: NodeClients;
   /** Stores of this process. */
   stores?: Iterable<TensorStore>;
   /** Sends HTTP requests. Default: the fastest that the runtime has; in Node not `fetch`, for tensors' bytes. */
@@ -60,7 +59,7 @@ export interface FetchedTensor {
 }
 
 /**
- * Where to put a tensor: a node by name, or its collection's URL over HTTP. A node is asked over the bus; with the token that it
+ * Where to put a tensor: a node by name, or its collection's URL over HTTP. A node is asked by its service; with the token that it
  * accepts uploads with, the bytes go over HTTP where it offers that.
  */
 export type PutTarget = { readonly node: string; readonly token?: string } | HttpTarget;
@@ -84,21 +83,21 @@ export class DataPlane implements AsyncDisposable {
 
   /** Makes a data plane; nothing is opened before it is used. */
   constructor(options: DataPlaneOptions = {}) {
-    const { caller, allowUrl, logger = silentLogger } = options;
+    const { nodes, allowUrl, logger = silentLogger } = options;
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
-    this.#owners = new Owners(caller === undefined ? undefined : new NodeClients(caller), options.stores ?? []);
+    this.#owners = new Owners(nodes, options.stores ?? []);
     this.#http = new HttpOwner(this.#fetch, allowUrl);
     this.#observers = options.observers ?? [];
     this.#maxFetchBytes = options.maxFetchBytes ?? 2 ** 31;
     const handlers: WayHandler[] = [
       localHandler((node) => this.#owners.store(node)),
       httpHandler({ fetch: options.fetch, allowUrl, stallMs: options.stallMs }),
-      busHandler(this.#owners.nodes),
+      busHandler(nodes),
       ...(options.handlers ?? []),
     ];
     this.#routes = {
       handlers: new Map(handlers.map((handler) => [handler.kind, handler])),
-      lastResort: caller && (({ node }) => ({ kind: "bus", namespace: caller.subjects.namespace, node })),
+      nodes,
     };
     this.#releases = new Releases(this.#owners, (owner, waybills, signal) => this.#release(owner, waybills, signal), logger);
     if (logger !== silentLogger) {
@@ -244,10 +243,10 @@ export class DataPlane implements AsyncDisposable {
   }
 
   /**
-   * Puts a tensor into a node's store, over the bus in pieces or over HTTP.
+   * Puts a tensor into a node's store, by its service in pieces or over HTTP.
    *
    * @throws {ConnectError} `resource_exhausted` when the node has no space, `unavailable` when it cannot be reached,
-   * `failed_precondition` for a node by name without a bus
+   * `failed_precondition` for a node by name where no node can be found
    */
   put(target: PutTarget, tensor: Tensor, options: PutTensorOptions = {}): Promise<RemoteTensor> {
     const { leaseMs } = options;
@@ -257,7 +256,10 @@ export class DataPlane implements AsyncDisposable {
       if (store !== undefined) return this.open(await store.put(tensor, { leaseMs, signal }));
       const { nodes } = this.#owners;
       if (nodes !== undefined) return this.open(await putOnNode(nodes, this.#fetch, target, tensor, { leaseMs, signal }));
-      throw new ConnectError(`Cannot put ${tensor} on node "${target.node}": that needs a bus`, Code.FailedPrecondition);
+      throw new ConnectError(
+        `Cannot put ${tensor} on node "${target.node}": that needs a bus, or a connection to the node`,
+        Code.FailedPrecondition,
+      );
     });
   }
 
@@ -284,7 +286,9 @@ export class DataPlane implements AsyncDisposable {
 
   #client(node: string) {
     const { nodes } = this.#owners;
-    if (nodes === undefined) throw new ConnectError(`Cannot reach node "${node}": there is no bus`, Code.Unavailable);
+    if (nodes === undefined) {
+      throw new ConnectError(`Cannot reach node "${node}": there is neither a bus nor a connection to it`, Code.Unavailable);
+    }
     return nodes.of(node);
   }
 }

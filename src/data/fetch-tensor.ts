@@ -3,6 +3,7 @@ import { abortError, fault } from "../rpc/error.ts";
 import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
+import type { NodeClients } from "./node-clients.ts";
 import type { AnyWay, WayHandler, WayKind } from "./way-handler.ts";
 
 /** How to fetch. */
@@ -22,8 +23,8 @@ export interface FetchedBytes {
 /** Handlers by kind, and what is tried beside a descriptor's own ways. */
 export interface Routes {
   readonly handlers: ReadonlyMap<AnyWay["kind"], WayHandler>;
-  /** Tried after the descriptor's own: the owner's node service, found by the node's name. */
-  readonly lastResort: ((waybill: Waybill) => AnyWay) | undefined;
+  /** Where owners' node services are found by name: tried after the descriptor's own ways, unless they are preferred. */
+  readonly nodes: NodeClients | undefined;
 }
 
 /**
@@ -67,9 +68,11 @@ export function fetchBytes(
   });
 }
 
-function waysOf({ lastResort }: Routes, waybill: Waybill): AnyWay[] {
+function waysOf({ nodes }: Routes, waybill: Waybill): AnyWay[] {
   const ways: AnyWay[] = [{ kind: "local" }, ...waybill.ways];
-  if (lastResort !== undefined && !waybill.ways.some(({ kind }) => kind === "bus")) ways.push(lastResort(waybill));
+  if (nodes === undefined) return ways;
+  if (nodes.prefers(waybill)) ways.splice(1, 0, nodes.wayTo(waybill.node));
+  else if (!waybill.ways.some(({ kind }) => kind === "bus")) ways.push(nodes.wayTo(waybill.node));
   return ways;
 }
 

@@ -3,7 +3,7 @@ import type { HttpWay } from "../waybill/way.ts";
 import type { NodeClients } from "./node-clients.ts";
 import type { TensorStore } from "./store.ts";
 
-/** How a tensor's owner is talked to: in this process, over the bus, or over HTTP where there is no bus. */
+/** How a tensor's owner is talked to: in this process, by its node service, or over HTTP where that is out of reach. */
 export type Owner =
   | { readonly kind: "local"; readonly store: TensorStore }
   | { readonly kind: "bus"; readonly node: string }
@@ -12,7 +12,7 @@ export type Owner =
 
 /** Finds the owners of tensors. */
 export class Owners {
-  /** Clients over the bus; `undefined` without one. */
+  /** Clients of nodes' services; `undefined` where none can be reached. */
   readonly nodes: NodeClients | undefined;
   readonly #stores = new Map<string, TensorStore>();
 
@@ -42,7 +42,10 @@ export class Owners {
     if (store !== undefined) return { kind: "local", store };
     const { nodes } = this;
     if (nodes !== undefined) {
-      for (const way of waybill.ways) if (way.kind === "bus" && nodes.reaches(way)) return { kind: "bus", node: way.node };
+      if (nodes.prefers(waybill)) return { kind: "bus", node: waybill.node };
+      for (const way of waybill.ways) {
+        if (way.kind === "bus" && nodes.refusal(way) === undefined) return { kind: "bus", node: way.node };
+      }
     }
     if (httpWay(waybill) !== undefined) return { kind: "http" };
     return nodes === undefined ? { kind: "none" } : { kind: "bus", node: waybill.node };

@@ -26,11 +26,11 @@ export interface UploadOptions {
 }
 
 /**
- * Puts a tensor into a node's store over the bus, in pieces that fit the broker's limit.
+ * Puts a tensor into a node's store by its service, in pieces that fit a message.
  *
  * @throws {ConnectError} `resource_exhausted` when the node has no space, `unavailable` when it does not answer
  */
-export async function putOverBus(
+export async function putInPieces(
   nodes: NodeClients,
   node: string,
   tensor: Tensor,
@@ -39,11 +39,11 @@ export async function putOverBus(
   const client = nodes.of(node);
   const { bytes } = tensor;
   const room = PIECE_ROOM_BYTES + DIMENSION_BYTES * tensor.shape.length;
-  const pieceBytes = nodes.caller.bus.maxPayloadBytes - room;
+  const pieceBytes = nodes.maxMessageBytes - room;
   if (pieceBytes < 1) {
     throw fault(
-      `Cannot put ${tensor}: a piece needs ${room} bytes beside its data, and the broker takes at most ` +
-        `${nodes.caller.bus.maxPayloadBytes}`,
+      `Cannot put ${tensor}: a piece needs ${room} bytes beside its data, and a message takes at most ` +
+        `${nodes.maxMessageBytes}`,
       Code.ResourceExhausted,
       { reason: "MESSAGE_TOO_LARGE" },
     );
@@ -82,7 +82,7 @@ export async function putOverBus(
 }
 
 /**
- * Puts a tensor into a node's store: over HTTP with a token, where the node offers that and can be reached so, else over the bus.
+ * Puts a tensor into a node's store: over HTTP with a token, where the node offers that and can be reached so, else by its service.
  *
  * @throws {ConnectError} as the two ways
  */
@@ -106,7 +106,7 @@ export async function putOnNode(
       }
     }
   }
-  return await putOverBus(nodes, node, tensor, options);
+  return await putInPieces(nodes, node, tensor, options);
 }
 
 /** Where a node takes uploads over HTTP. */

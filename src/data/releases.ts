@@ -101,6 +101,6 @@ export class Releases {
     if (kind === "http") return HTTP_BATCH;
     const { nodes } = this.#owners;
     if (kind !== "bus" || nodes === undefined) return MAX_BATCH;
-    return Math.max(1, Math.min(MAX_BATCH, Math.floor((nodes.caller.bus.maxPayloadBytes - 2_048) / ENTRY_BYTES)));
+    return Math.max(1, Math.min(MAX_BATCH, Math.floor((nodes.maxMessageBytes - 2_048) / ENTRY_BYTES)));
   }
 }

@@ -8,8 +8,7 @@ export function busHandler(nodes: NodeClients | undefined): WayHandler<BusWay> {
   return {
     kind: "bus",
     refusal(way) {
-      if (nodes === undefined) return "no bus here";
-      return nodes.reaches(way) ? undefined : "another namespace";
+      return nodes === undefined ? "no bus here" : nodes.refusal(way);
     },
     async read({ waybill, way, offset, length, signal }) {
       const { reference, capability } = waybill;

@@ -1,4 +1,5 @@
 import { connectMemory, MemoryBroker } from "../bus/mod.ts";
+import { BusLink } from "../client/bus-link.ts";
 import { Client, type ClientOptions } from "../client/client.ts";
 import { MemoryDiscovery, MemoryStore } from "../discovery/mod.ts";
 import type { Operator } from "../worker/operator.ts";
@@ -45,7 +46,8 @@ export async function startFakeDeployment(options: FakeDeploymentOptions): Promi
   const workers: Worker[] = [];
   const connect = (clientOptions: ClientOptions = {}): Client => {
     const discovery = new MemoryDiscovery({ store });
-    const client = new Client(connectMemory(broker), discovery, { namespace, logger, ...clientOptions }, true);
+    const own = { namespace, logger, ...clientOptions };
+    const client = new Client(new BusLink(connectMemory(broker), discovery, { ...own, ownsBus: true }), own);
     clients.push(client);
     return client;
   };

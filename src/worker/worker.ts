@@ -3,6 +3,7 @@ import process from "node:process";
 import type { Bus } from "../bus/bus.ts";
 import { connectBus } from "../bus/connect.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
+import { BusLink } from "../client/bus-link.ts";
 import { Client } from "../client/client.ts";
 import { type ServedTensors, serveTensors } from "../client/serve-tensors.ts";
 import type { Registration } from "../discovery/discovery.ts";
@@ -138,7 +139,8 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       : new WorkerMetrics({ worker: name, namespace }, () => served.store, resolved.metricsPort !== undefined);
     opened.push(() => Promise.resolve(metrics?.close()));
     const watched = { tracing, metrics: metrics?.calls };
-    const client = new Client(bus, discovery, { namespace, logger, component: instance, ...watched }, false);
+    const link = new BusLink(bus, discovery, { namespace, logger, ownsBus: false });
+    const client = new Client(link, { namespace, logger, component: instance, ...watched });
     opened.push(() => client.close());
     const served = await serveTensors(bus, namespace, client.data, { logger, ...resolved.tensors, node: instance });
     opened.push(() => served.close());

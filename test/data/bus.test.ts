@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
-import { NodeClients } from "../../src/data/node-clients.ts";
+import { BusNodeClients } from "../../src/data/node-clients.ts";
 import { Caller } from "../../src/rpc/caller.ts";
 import {
   badWaybills,
@@ -94,7 +94,7 @@ describe("a node's tensors over the bus", () => {
     const store = busNode(cleanup, broker, { leaseMs: 200 });
     const { reference, capability } = await store.put(bytesTensor(64 * MIB));
     const caller = cleanup.add(new Caller(cleanup.add(connectMemory(broker)), { namespace }));
-    const stream = new NodeClients(caller).of(store.node).get({ tensor: { reference, capability } })[Symbol.asyncIterator]();
+    const stream = new BusNodeClients(caller).of(store.node).get({ tensor: { reference, capability } })[Symbol.asyncIterator]();
     const first = await stream.next();
     expect(first.value?.data).toEqual(pattern(256 * 1024));
     await until("the lease of the reader that does nothing ends", () => store.describe().leases === 0);

@@ -4,7 +4,7 @@ import { Code } from "@connectrpc/connect";
 import { connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
 import { DataPlane, TensorStore } from "../../src/data/mod.ts";
 import { serveTensors } from "../../src/data/server.ts";
-import { NodeClients } from "../../src/data/node-clients.ts";
+import { BusNodeClients } from "../../src/data/node-clients.ts";
 import { Caller } from "../../src/rpc/caller.ts";
 import type { Way } from "../../src/waybill/mod.ts";
 import { badWaybills, busNode, busPlane, bytesTensor, Cleanup, failure, namespace, pattern, until } from "./support.ts";
@@ -226,7 +226,7 @@ describe("uploads over the bus", () => {
     const broker = new MemoryBroker();
     const store = busNode(cleanup, broker, options);
     const caller = cleanup.add(new Caller(cleanup.add(connectMemory(broker)), { namespace }));
-    return { broker, store, client: new NodeClients(caller).of(store.node) };
+    return { broker, store, client: new BusNodeClients(caller).of(store.node) };
   }
   const head = { dtype: "UINT8", shape: [100n], byteSize: 100n };
   const bytes = pattern(100);

@@ -1,5 +1,6 @@
 import { connectMemory, type MemoryBroker } from "../../src/bus/mod.ts";
 import { DataPlane, type DataPlaneOptions, nodeServiceSpec, TensorStore, type TensorStoreOptions } from "../../src/data/mod.ts";
+import { BusNodeClients } from "../../src/data/node-clients.ts";
 import { Caller } from "../../src/rpc/caller.ts";
 import { serve } from "../../src/rpc/serve.ts";
 import { Subjects } from "../../src/rpc/subjects.ts";
@@ -38,7 +39,7 @@ export function busNode(cleanup: Cleanup, broker: MemoryBroker, options: Partial
 export function busPlane(cleanup: Cleanup, broker: MemoryBroker, options: DataPlaneOptions = {}): DataPlane {
   const bus = cleanup.add(connectMemory(broker));
   const caller = cleanup.add(new Caller(bus, { namespace, operatorWaitMs: 300 }));
-  return cleanup.add(new DataPlane({ caller, ...options }));
+  return cleanup.add(new DataPlane({ nodes: new BusNodeClients(caller), ...options }));
 }
 
 /** Bytes that tell where they are. */

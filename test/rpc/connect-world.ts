@@ -70,7 +70,7 @@ function failure(name: string): Error {
 /** `id` says what to do, `modelName` with what. */
 function implementations(record: Record): {
   unary: Partial<ServiceImpl<typeof GRPCInferenceService>>;
-  stream: ServiceImpl<typeof OperatorService>;
+  stream: Partial<ServiceImpl<typeof OperatorService>>;
   uploads: Partial<ServiceImpl<typeof ConformanceService>>;
 } {
   const wait = (context: HandlerContext): Promise<never> =>

@@ -2,20 +2,103 @@
 // @generated from file waybill/v1/operator.proto (package waybill.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ModelInferRequestSchema, ModelInferResponseSchema } from "../../inference/grpc_service_pb.ts";
 import { file_inference_grpc_service } from "../../inference/grpc_service_pb.ts";
+import type { InstanceRecord, OperatorDeclaration } from "./discovery_pb.ts";
+import { file_waybill_v1_discovery } from "./discovery_pb.ts";
+import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file waybill/v1/operator.proto.
  */
 export const file_waybill_v1_operator: GenFile = /*@__PURE__*/
-  fileDesc("Chl3YXliaWxsL3YxL29wZXJhdG9yLnByb3RvEgp3YXliaWxsLnYxMl8KD09wZXJhdG9yU2VydmljZRJMCgtJbmZlclN0cmVhbRIcLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVxdWVzdBodLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVzcG9uc2UwAWIGcHJvdG8z", [file_inference_grpc_service]);
+  fileDesc("Chl3YXliaWxsL3YxL29wZXJhdG9yLnByb3RvEgp3YXliaWxsLnYxIg4KDFBvc3RSZXNwb25zZSIkChRMaXN0T3BlcmF0b3JzUmVxdWVzdBIMCgRuYW1lGAEgASgJIskBChVMaXN0T3BlcmF0b3JzUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIRCgluYW1lc3BhY2UYAiABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYAyABKAQSDgoGcmVsYXlzGAQgASgIEjUKDGRlY2xhcmF0aW9ucxgFIAMoCzIfLndheWJpbGwudjEuT3BlcmF0b3JEZWNsYXJhdGlvbhItCglpbnN0YW5jZXMYBiADKAsyGi53YXliaWxsLnYxLkluc3RhbmNlUmVjb3JkMvoBCg9PcGVyYXRvclNlcnZpY2USTAoLSW5mZXJTdHJlYW0SHC5pbmZlcmVuY2UuTW9kZWxJbmZlclJlcXVlc3QaHS5pbmZlcmVuY2UuTW9kZWxJbmZlclJlc3BvbnNlMAESPgoEUG9zdBIcLmluZmVyZW5jZS5Nb2RlbEluZmVyUmVxdWVzdBoYLndheWJpbGwudjEuUG9zdFJlc3BvbnNlElkKDUxpc3RPcGVyYXRvcnMSIC53YXliaWxsLnYxLkxpc3RPcGVyYXRvcnNSZXF1ZXN0GiEud2F5YmlsbC52MS5MaXN0T3BlcmF0b3JzUmVzcG9uc2UiA5ACAWIGcHJvdG8z", [file_inference_grpc_service, file_waybill_v1_discovery]);
 
 /**
- * What KServe's service lacks: one request, many answers. KServe's ModelStreamInfer is bidirectional, which no browser can
- * send over HTTP; a server stream works everywhere.
+ * @generated from message waybill.v1.PostResponse
+ */
+export type PostResponse = Message<"waybill.v1.PostResponse"> & {
+};
+
+/**
+ * Describes the message waybill.v1.PostResponse.
+ * Use `create(PostResponseSchema)` to create a new message.
+ */
+export const PostResponseSchema: GenMessage<PostResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_operator, 0);
+
+/**
+ * @generated from message waybill.v1.ListOperatorsRequest
+ */
+export type ListOperatorsRequest = Message<"waybill.v1.ListOperatorsRequest"> & {
+  /**
+   * One operator's name; empty for all.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message waybill.v1.ListOperatorsRequest.
+ * Use `create(ListOperatorsRequestSchema)` to create a new message.
+ */
+export const ListOperatorsRequestSchema: GenMessage<ListOperatorsRequest> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_operator, 1);
+
+/**
+ * @generated from message waybill.v1.ListOperatorsResponse
+ */
+export type ListOperatorsResponse = Message<"waybill.v1.ListOperatorsResponse"> & {
+  /**
+   * The node that answers, and the namespace of its deployment.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: string namespace = 2;
+   */
+  namespace: string;
+
+  /**
+   * What a request may take here, tensors and all.
+   *
+   * @generated from field: uint64 max_message_bytes = 3;
+   */
+  maxMessageBytes: bigint;
+
+  /**
+   * Whether the node passes calls of its tensor service on to other nodes.
+   *
+   * @generated from field: bool relays = 4;
+   */
+  relays: boolean;
+
+  /**
+   * @generated from field: repeated waybill.v1.OperatorDeclaration declarations = 5;
+   */
+  declarations: OperatorDeclaration[];
+
+  /**
+   * @generated from field: repeated waybill.v1.InstanceRecord instances = 6;
+   */
+  instances: InstanceRecord[];
+};
+
+/**
+ * Describes the message waybill.v1.ListOperatorsResponse.
+ * Use `create(ListOperatorsResponseSchema)` to create a new message.
+ */
+export const ListOperatorsResponseSchema: GenMessage<ListOperatorsResponse> = /*@__PURE__*/
+  messageDesc(file_waybill_v1_operator, 2);
+
+/**
+ * What KServe's service lacks. The one request with many answers: KServe's ModelStreamInfer is bidirectional, which no browser can
+ * send over HTTP; a server stream works everywhere. The rest is served by nodes alone.
  *
  * @generated from service waybill.v1.OperatorService
  */
@@ -29,6 +112,26 @@ export const OperatorService: GenService<{
     methodKind: "server_streaming";
     input: typeof ModelInferRequestSchema;
     output: typeof ModelInferResponseSchema;
+  },
+  /**
+   * Sends a request that nobody answers; this answer comes once it is stored, or accepted by an instance.
+   *
+   * @generated from rpc waybill.v1.OperatorService.Post
+   */
+  post: {
+    methodKind: "unary";
+    input: typeof ModelInferRequestSchema;
+    output: typeof PostResponseSchema;
+  },
+  /**
+   * Which operators can be called here, and by whom they are served.
+   *
+   * @generated from rpc waybill.v1.OperatorService.ListOperators
+   */
+  listOperators: {
+    methodKind: "unary";
+    input: typeof ListOperatorsRequestSchema;
+    output: typeof ListOperatorsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_waybill_v1_operator, 0);

@@ -1,0 +1,54 @@
+import type { Interceptor, Transport } from "@connectrpc/connect";
+import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type { ContextValues } from "@connectrpc/connect";
+import type { Bus } from "../bus/bus.ts";
+import type { NodeClients } from "../data/node-clients.ts";
+import type { Discovery } from "../discovery/discovery.ts";
+import type { Caller } from "../rpc/caller.ts";
+import type { OperatorRouteOptions } from "../rpc/route.ts";
+
+/** Who answered a call. Unary responses of an {@linkcode OperatorTransport} have it themselves, those of streams as `source`. */
+export interface AnswerSource {
+  /** The instance that answered. */
+  readonly instance: string;
+  /** Which execution of the request it was, from 1. */
+  readonly attempt: number;
+}
+
+/** Carries the calls of one operator. */
+export interface OperatorTransport extends Transport {
+  /** Sends a request that nobody answers. Resolves once it is stored, or accepted by an instance. */
+  post<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    input: MessageInitShape<I>,
+    options?: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues },
+  ): Promise<void>;
+}
+
+/** What a client stands on: a connection to a broker, or to one node. */
+export interface Link {
+  /**
+   * The connection to a broker.
+   *
+   * @throws {ConnectError} `failed_precondition` where there is none; so does `caller`
+   */
+  readonly bus: Bus;
+  /** The calling half of that connection. */
+  readonly caller: Caller;
+  /** The deployment's namespace. */
+  readonly namespace: string;
+  /** Who serves what. */
+  readonly discovery: Discovery;
+  /** How nodes' services are reached. */
+  readonly nodes: NodeClients;
+  /** Most that a message may take, in bytes. */
+  readonly maxMessageBytes: number;
+  /** How an operator is called. Sends nothing. */
+  operator(name: string, options: OperatorRouteOptions, interceptors: Interceptor[]): OperatorTransport;
+  /** The node that takes this client's tensors; `undefined` when there is none. */
+  uploadNode(options: { signal?: AbortSignal; timeoutMs?: number }): Promise<string | undefined>;
+  /** Ends open calls with `canceled`, and takes no more. */
+  end(): Promise<void>;
+  /** Lets go of the connection. */
+  close(): Promise<void>;
+}
