@@ -10,6 +10,7 @@
 import { globSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { locateBroker } from "../src/deployment/broker/locate.ts";
+import { ensureNative } from "./lib/native-build.ts";
 import { runTests, type RuntimeResult } from "./lib/run-tests.ts";
 import type { RecordedTest } from "./lib/support-table.ts";
 import { runsOn, testRuntimes } from "./lib/test-runtimes.ts";
@@ -28,6 +29,8 @@ const files = globSync("test/**/*.test.ts").sort()
 // Once for all of them: it may have to be built, and three runtimes must not do that at the same time.
 const broker = await locateBroker({ log: (line) => console.log(`broker: ${line}`) });
 const env: Record<string, string> = { NATS_SERVER_BIN: broker.path, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }) };
+const noAddon = await ensureNative((line) => console.log(line));
+if (noAddon !== undefined) console.log(noAddon);
 const done: RuntimeResult[] = [];
 for (const runtime of runtimes) {
   const own = files.filter((file) => runsOn(file, runtime.name));

@@ -1,0 +1,15 @@
+// The parts of the addon. Each adds its functions to the module's exports.
+#ifndef WAYBILL_NODE_PARTS_H_
+#define WAYBILL_NODE_PARTS_H_
+
+#include <node_api.h>
+
+namespace waybill {
+
+void DefineSegments(napi_env env, napi_value exports);
+void DefineMappings(napi_env env, napi_value exports);
+void DefineCapabilities(napi_env env, napi_value exports);
+
+}  // namespace waybill
+
+#endif
