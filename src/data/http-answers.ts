@@ -1,4 +1,4 @@
-import { base64Decode } from "@bufbuild/protobuf/wire";
+import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { capabilityDenied } from "../waybill/capability.ts";
 import { REFERENCE_BYTES } from "../waybill/capability-format.ts";
 import { parseRange } from "./http-range.ts";
@@ -14,6 +14,7 @@ export const EXPOSED_HEADERS: readonly string[] = [
   "accept-ranges",
   "content-length",
   "content-range",
+  "etag",
   "waybill-dtype",
   "waybill-expires-at-ms",
   "waybill-shape",
@@ -31,19 +32,37 @@ export function proofOf(reference: string, authorization: string | undefined): T
   return { reference: bytes, capability };
 }
 
+/** What a request says of the part that it wants: `range`, and the conditions of RFC 9110 §13. */
+export interface Wanted {
+  /** Of `HEAD` nothing. */
+  readonly range: string | undefined;
+  readonly ifRange: string | undefined;
+  readonly ifMatch: string | undefined;
+  readonly ifNoneMatch: string | undefined;
+}
+
 /**
- * Answers `GET /v1/tensors/:reference`, and `HEAD`, whose body the server leaves out.
+ * Answers `GET /v1/tensors/:reference`, and `HEAD`, whose body the server leaves out. A tensor does not change, so that its
+ * reference is its entity tag.
  *
  * @throws {ConnectError} `permission_denied`
  */
-export async function getTensor(store: TensorStore, proof: TensorProof, range: string | undefined): Promise<Response> {
+export async function getTensor(store: TensorStore, proof: TensorProof, wants: Wanted): Promise<Response> {
   const stored = await store.get(proof);
+  const etag = `"${base64Encode(proof.reference, "url")}"`;
+  if (wants.ifMatch !== undefined && !matches(wants.ifMatch, etag)) return preconditionFailed(etag);
+  if (wants.ifNoneMatch !== undefined && matches(wants.ifNoneMatch, etag)) {
+    return new Response(null, { status: 304, headers: { etag, "cache-control": "no-store" } });
+  }
+  // A part of something else is no use to who has the rest of this.
+  const range = wants.ifRange === undefined || wants.ifRange.trim() === etag ? wants.range : undefined;
   const { dtype, shape, byteLength: size } = stored.tensor;
   const headers: Record<string, string> = {
     "accept-ranges": "bytes",
     "cache-control": "no-store",
     "content-length": String(size),
     "content-type": "application/octet-stream",
+    "etag": etag,
     "waybill-dtype": dtype,
     "waybill-expires-at-ms": String(stored.expiresAtMs),
     "waybill-shape": shape.join(","),
@@ -56,6 +75,17 @@ export async function getTensor(store: TensorStore, proof: TensorProof, range: s
   headers["content-length"] = String(length);
   headers["content-range"] = `bytes ${offset}-${offset + length - 1}/${size}`;
   return new Response(bodyOf(stored, offset, length), { status: 206, headers });
+}
+
+/** Whether a list of entity tags, weak ones too, has this one. */
+function matches(header: string, etag: string): boolean {
+  return header.trim() === "*" || header.split(",").some((one) => one.trim().replace(/^W\//, "") === etag);
+}
+
+function preconditionFailed(etag: string): Response {
+  const message = "Cannot read a tensor: If-Match must have its entity tag, got others";
+  const headers = { etag, "cache-control": "no-store" };
+  return Response.json({ code: "failed_precondition", message }, { status: 412, headers });
 }
 
 function unsatisfiable(range: string | undefined, size: number): Response {

@@ -24,8 +24,8 @@ const MAX_OPTIONS_BYTES = 4_096;
 
 /** How a store is served over HTTP. */
 export interface TensorAppOptions {
-  /** Takes `PUT` from who has the token, a bearer secret. Default: takes none. */
-  acceptUploads?: { readonly token: string };
+  /** Takes `PUT` from who has the token, a bearer secret, or one that is allowed. Default: takes none. */
+  acceptUploads?: { readonly token: string } | { readonly allows: (token: string) => boolean };
   /** Origins whose pages may use it. Default: none. */
   allowedOrigins?: readonly string[];
   /** Default: silent. */
@@ -50,7 +50,7 @@ export interface TensorAppOptions {
  */
 export function createTensorApp(store: TensorStore, options: TensorAppOptions = {}): Hono {
   const { acceptUploads, allowedOrigins, logger = silentLogger } = options;
-  if (acceptUploads !== undefined && acceptUploads.token.length < 16) {
+  if (acceptUploads !== undefined && "token" in acceptUploads && acceptUploads.token.length < 16) {
     throw invalidArgument("Cannot serve tensors: acceptUploads.token must have at least 16 characters, got fewer");
   }
   const app = new Hono();
@@ -59,7 +59,15 @@ export function createTensorApp(store: TensorStore, options: TensorAppOptions = 
   }
   const proof = (c: Context) => proofOf(c.req.param("reference") ?? "", c.req.header("authorization"));
 
-  app.get("/v1/tensors/:reference", (c) => getTensor(store, proof(c), c.req.header("range")));
+  app.get("/v1/tensors/:reference", (c) => {
+    const header = (name: string) => c.req.header(name);
+    return getTensor(store, proof(c), {
+      range: c.req.method === "HEAD" ? undefined : header("range"),
+      ifRange: header("if-range"),
+      ifMatch: header("if-match"),
+      ifNoneMatch: header("if-none-match"),
+    });
+  });
   app.delete("/v1/tensors/:reference", async (c) => {
     await store.release(proof(c));
     return c.body(null, 204);
@@ -77,7 +85,7 @@ export function createTensorApp(store: TensorStore, options: TensorAppOptions = 
       throw new ConnectError("Cannot upload: this server takes no uploads", Code.PermissionDenied);
     }
     const token = /^Bearer +(.+)$/i.exec(c.req.header("authorization") ?? "")?.[1] ?? "";
-    if (!await timingSafeEqual(token, acceptUploads.token)) {
+    if (!("allows" in acceptUploads ? acceptUploads.allows(token) : await timingSafeEqual(token, acceptUploads.token))) {
       throw new ConnectError("Cannot upload: the bearer token must be the server's, got none or another", Code.Unauthenticated);
     }
     const waybill = await receiveTensor(store, c.req.raw);

@@ -74,6 +74,36 @@ describe("GET /v1/tensors/:reference", () => {
   });
 });
 
+describe("the entity tag of a tensor", () => {
+  test("saves sending what the reader has, and keeps a resumed read from mixing two tensors", async () => {
+    const { store, app } = routes();
+    const waybill = await store.put(bytesTensor(100));
+    const ask = async (headers: Record<string, string>, method = "GET") => {
+      const answer = await app.request(urlOf(waybill), { method, headers: { ...bearer(waybill), ...headers } });
+      return [answer.status, (await answer.arrayBuffer()).byteLength, answer.headers.get("etag")];
+    };
+    const [, , etag] = await ask({});
+    const tag = String(etag);
+    expect(tag).toMatch(/^"[\w-]{22}"$/);
+    for (const known of [tag, `W/${tag}`, `"x", ${tag}`, "*"]) {
+      expect(await ask({ "if-none-match": known })).toEqual([304, 0, tag]);
+    }
+    expect(await ask({ "if-none-match": '"x"' })).toEqual([200, 100, tag]);
+    expect(await ask({ "if-range": tag, range: "bytes=10-19" })).toEqual([206, 10, tag]);
+    expect(await ask({ "if-range": '"x"', range: "bytes=10-19" })).toEqual([200, 100, tag]);
+    expect(await ask({ "if-match": tag })).toEqual([200, 100, tag]);
+    expect((await ask({ "if-match": '"x"' }))[0]).toBe(412);
+    expect(await ask({ range: "bytes=10-19" }, "HEAD")).toEqual([200, 0, tag]);
+  });
+
+  test("is told to nobody without the capability", async () => {
+    const { store, app } = routes();
+    const waybill = await store.put(bytesTensor(100));
+    const answer = await app.request(urlOf(waybill), { headers: { "if-none-match": "*" } });
+    expect([answer.status, answer.headers.get("etag")]).toEqual([403, null]);
+  });
+});
+
 describe("PUT /v1/tensors", () => {
   const put = (app: ReturnType<typeof routes>["app"], query: string, body: BodyInit | null, headers = {}) =>
     app.request(`/v1/tensors?${query}`, { method: "PUT", body, headers: { authorization: `Bearer ${token}`, ...headers } });

@@ -1,0 +1,74 @@
+import type { SidecarLimits } from "../limits.ts";
+import type { NodeListener, NodeRequest, NodeResponse } from "./listener.ts";
+
+/** What bounds requests need to know of one: whether its body, and it as a whole, may take long. */
+export interface Bounded {
+  /** Whether its body is an upload, which may take as long as a transfer. */
+  readonly upload: boolean;
+  /** Whether it lasts as long as the caller wants. */
+  readonly endless: boolean;
+}
+
+type Limits = Required<Pick<SidecarLimits, "maxRequests" | "requestTimeoutMs" | "transferTimeoutMs">>;
+
+/** Keeps requests within bounds in number and time, whatever they are; those that are cut off end with their connection or stream. */
+export class RequestBounds {
+  readonly #limits: Limits;
+  readonly #kindOf: (path: string, method: string) => Bounded;
+  #running = 0;
+
+  constructor(limits: Limits, kindOf: (path: string, method: string) => Bounded) {
+    this.#limits = limits;
+    this.#kindOf = kindOf;
+  }
+
+  /** Requests that run. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** A listener that answers within the bounds. */
+  within(listener: NodeListener): NodeListener {
+    return (request, response) => {
+      if (this.#running >= this.#limits.maxRequests) return refuse(request, response, 503, "too many requests run at once");
+      this.#running++;
+      const { upload, endless } = this.#kindOf(pathOf(request), request.method ?? "");
+      const { requestTimeoutMs, transferTimeoutMs } = this.#limits;
+      const cut = () => void request.destroy();
+      const body = upload ? undefined : setTimeout(cut, requestTimeoutMs);
+      const whole = endless ? undefined : setTimeout(cut, transferTimeoutMs);
+      request.once("end", () => clearTimeout(body));
+      response.once("close", () => {
+        clearTimeout(body);
+        clearTimeout(whole);
+        this.#running--;
+      });
+      try {
+        listener(request, response);
+      } catch {
+        // Such as an authority that makes no URL: connect-node throws on it.
+        refuse(request, response, 400, "its path and authority must make a URL");
+      }
+    };
+  }
+}
+
+/** The path of a request, without its query. */
+export function pathOf({ url = "" }: NodeRequest): string {
+  const query = url.indexOf("?");
+  return query < 0 ? url : url.slice(0, query);
+}
+
+/** Answers with an error and ends the connection, or stream, with it: nobody reads the body any more. */
+export function refuse(request: NodeRequest, response: NodeResponse, status: 400 | 503, why: string): void {
+  if (!response.headersSent) {
+    const code = status === 503 ? "resource_exhausted" : "invalid_argument";
+    const body = JSON.stringify({ code, message: `Cannot answer a request: ${why}` });
+    response.statusCode = status;
+    response.setHeader("content-type", "application/json");
+    response.setHeader("cache-control", "no-store");
+    if (!("stream" in request)) response.setHeader("connection", "close");
+    response.end(body);
+  }
+  request.resume();
+}
