@@ -14,10 +14,10 @@ import { type Waybill, waybillFromMessage } from "../waybill/descriptor.ts";
 import { waybillFromJson, waybillFromString } from "../waybill/encoding.ts";
 import { rightsFromBits } from "../waybill/rights.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
-import { fetchBytes, type FetchedBytes, type FetchOptions, type Routes } from "./fetch-tensor.ts";
+import { fetchBytes, type FetchedBytes, type FetchedLoan, type FetchOptions, type Routes } from "./fetch-tensor.ts";
 import { HttpOwner } from "./http-owner.ts";
 import type { NodeClients } from "./node-clients.ts";
-import { type Owner, Owners } from "./owners.ts";
+import { type NearOwner, type Owner, Owners } from "./owners.ts";
 import { type HttpTarget, putOnNode, putOverHttp } from "./put-tensor.ts";
 import { Releases } from "./releases.ts";
 import { RemoteTensor } from "./remote-tensor.ts";
@@ -56,6 +56,8 @@ export interface FetchedTensor {
   readonly tensor: Tensor;
   /** The kind of way that was taken. */
   readonly way: AnyWay["kind"];
+  /** Gives the tensor's memory back, where that is somebody else's: it must not be read after that. */
+  readonly giveBack?: () => void;
 }
 
 /**
@@ -74,6 +76,7 @@ export interface PutTensorOptions extends CallOptions {
 export class DataPlane implements AsyncDisposable {
   readonly #owners: Owners;
   readonly #routes: Routes;
+  readonly #handlers: Map<AnyWay["kind"], WayHandler>;
   readonly #http: HttpOwner;
   readonly #fetch: typeof globalThis.fetch;
   readonly #releases: Releases;
@@ -95,10 +98,8 @@ export class DataPlane implements AsyncDisposable {
       busHandler(nodes),
       ...(options.handlers ?? []),
     ];
-    this.#routes = {
-      handlers: new Map(handlers.map((handler) => [handler.kind, handler])),
-      nodes,
-    };
+    this.#handlers = new Map(handlers.map((handler) => [handler.kind, handler]));
+    this.#routes = { handlers: this.#handlers, nodes };
     this.#releases = new Releases(this.#owners, (owner, waybills, signal) => this.#release(owner, waybills, signal), logger);
     if (logger !== silentLogger) {
       this.#forgotten = new FinalizationRegistry((what) => logger.debug("A tensor was dropped without release()", { what }));
@@ -108,6 +109,21 @@ export class DataPlane implements AsyncDisposable {
   /** Makes a store of this process known, so that its tensors are read without leaving it. */
   addStore(store: TensorStore): void {
     this.#owners.add(store);
+  }
+
+  /** Makes a node known that this process has a session with: leases on its tensors are changed over that. */
+  addNear(owner: NearOwner): void {
+    this.#owners.addNear(owner);
+  }
+
+  /** Forgets a node whose session has ended. */
+  removeNear(owner: NearOwner): void {
+    this.#owners.removeNear(owner);
+  }
+
+  /** Adds a way, or another one in place of a built-in one. */
+  addHandler(handler: WayHandler): void {
+    this.#handlers.set(handler.kind, handler);
   }
 
   /** Forgets a store that is closed. */
@@ -143,8 +159,13 @@ export class DataPlane implements AsyncDisposable {
    * `resource_exhausted` past `maxFetchBytes`, `canceled`, `deadline_exceeded`
    */
   async fetch(waybill: Waybill, options: FetchOptions = {}): Promise<FetchedTensor> {
-    const { bytes, way } = await this.read(waybill, { offset: 0, length: waybill.byteSize }, options);
-    return { tensor: new Tensor(waybill.dtype, waybill.shape, bytes), way };
+    const { bytes, way, giveBack } = await this.#read(waybill, { offset: 0, length: waybill.byteSize }, options);
+    try {
+      return { tensor: new Tensor(waybill.dtype, waybill.shape, bytes), way, giveBack };
+    } catch (error) {
+      giveBack?.();
+      throw error;
+    }
   }
 
   /**
@@ -157,6 +178,18 @@ export class DataPlane implements AsyncDisposable {
     range: { offset: number; length: number },
     options: FetchOptions = {},
   ): Promise<FetchedBytes> {
+    const { bytes, way, giveBack } = await this.#read(waybill, range, options);
+    if (giveBack === undefined) return { bytes, way };
+    const copy = bytes.slice();
+    giveBack();
+    return { bytes: copy, way };
+  }
+
+  async #read(
+    waybill: Waybill,
+    range: { offset: number; length: number },
+    options: FetchOptions,
+  ): Promise<FetchedLoan> {
     const { offset, length } = range;
     const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0;
     if (!whole || offset + length > waybill.byteSize) {

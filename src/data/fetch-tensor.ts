@@ -20,6 +20,12 @@ export interface FetchedBytes {
   readonly way: AnyWay["kind"];
 }
 
+/** Bytes that may have to be given back. */
+export interface FetchedLoan extends FetchedBytes {
+  /** Gives them back, where they are in somebody else's memory. */
+  readonly giveBack?: () => void;
+}
+
 /** Handlers by kind, and what is tried beside a descriptor's own ways. */
 export interface Routes {
   readonly handlers: ReadonlyMap<AnyWay["kind"], WayHandler>;
@@ -39,7 +45,7 @@ export function fetchBytes(
   waybill: Waybill,
   range: { offset: number; length: number },
   options: FetchOptions,
-): Promise<FetchedBytes> {
+): Promise<FetchedLoan> {
   return withDeadline(`Cannot fetch ${waybill}`, options, async (signal) => {
     const failures: string[] = [];
     let denied = false;
@@ -53,8 +59,10 @@ export function fetchBytes(
         continue;
       }
       try {
-        const bytes = await handler.read({ waybill, way, ...range, signal });
-        if (bytes.length === range.length) return { bytes, way: way.kind };
+        const read = await handler.read({ waybill, way, ...range, signal });
+        const { bytes, giveBack } = read instanceof Uint8Array ? { bytes: read, giveBack: undefined } : read;
+        if (bytes.length === range.length) return { bytes, way: way.kind, giveBack };
+        giveBack?.();
         failures.push(`${way.kind}: ${range.length} bytes must come, got ${bytes.length}`);
       } catch (error) {
         if (signal?.aborted) throw abortError(signal);

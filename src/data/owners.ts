@@ -3,9 +3,12 @@ import type { HttpWay } from "../waybill/way.ts";
 import type { NodeClients } from "./node-clients.ts";
 import type { TensorStore } from "./store.ts";
 
+/** An owner that needs no descriptor to be reached: a store of this process, or a node that it has a session with. */
+export type NearOwner = Pick<TensorStore, "node" | "share" | "touch" | "release">;
+
 /** How a tensor's owner is talked to: in this process, by its node service, or over HTTP where that is out of reach. */
 export type Owner =
-  | { readonly kind: "local"; readonly store: TensorStore }
+  | { readonly kind: "local"; readonly store: NearOwner }
   | { readonly kind: "bus"; readonly node: string }
   | { readonly kind: "http" }
   | { readonly kind: "none" };
@@ -15,6 +18,7 @@ export class Owners {
   /** Clients of nodes' services; `undefined` where none can be reached. */
   readonly nodes: NodeClients | undefined;
   readonly #stores = new Map<string, TensorStore>();
+  readonly #near = new Map<string, NearOwner>();
 
   constructor(nodes: NodeClients | undefined, stores: Iterable<TensorStore>) {
     this.nodes = nodes;
@@ -36,9 +40,19 @@ export class Owners {
     if (this.#stores.get(store.node) === store) this.#stores.delete(store.node);
   }
 
+  /** Adds a node that this process has a session with. */
+  addNear(owner: NearOwner): void {
+    this.#near.set(owner.node, owner);
+  }
+
+  /** Forgets such a node. */
+  removeNear(owner: NearOwner): void {
+    if (this.#near.get(owner.node) === owner) this.#near.delete(owner.node);
+  }
+
   /** How to talk to a tensor's owner: over the bus by name alone only where its descriptor knows nothing better. */
   of(waybill: Waybill): Owner {
-    const store = this.#stores.get(waybill.node);
+    const store = this.#stores.get(waybill.node) ?? this.#near.get(waybill.node);
     if (store !== undefined) return { kind: "local", store };
     const { nodes } = this;
     if (nodes !== undefined) {

@@ -1,8 +1,7 @@
 import type { Logger } from "../bus/logger.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { withDeadline } from "../rpc/deadline.ts";
-import { type Owner, ownerKey, type Owners } from "./owners.ts";
-import type { TensorStore } from "./store.ts";
+import { type NearOwner, type Owner, ownerKey, type Owners } from "./owners.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
 const ANSWER_MS = 5_000;
@@ -66,7 +65,7 @@ export class Releases {
   }
 
   /** Needs no message, so nothing to gather and no time limit. */
-  #releaseHere(store: TensorStore, waybill: Waybill): Promise<void> {
+  #releaseHere(store: NearOwner, waybill: Waybill): Promise<void> {
     return store.release(waybill).catch((error) => {
       this.#logger.debug("Cannot release a tensor: its lease will expire", { node: waybill.node, error: String(error) });
     });

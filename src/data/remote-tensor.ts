@@ -6,6 +6,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { DType } from "../tensor/dtype.ts";
+import { abortError } from "../rpc/error.ts";
 import { printAs } from "../tensor/inspect.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { attenuateCapability } from "../waybill/capability.ts";
@@ -26,12 +27,14 @@ const BRAND = Symbol.for("waybill.remote-tensor");
  * descriptor is forwarded and nothing is copied.
  *
  * It is **held** from the start, as long as the owner keeps the lease, and **released** after `release()`: then nothing can be
- * asked of the owner any more, but what was fetched stays.
+ * asked of the owner any more. What was fetched stays, but for a worker's memory that its sidecar lent it (the ways `shm` and
+ * `ucx`): that is somebody else's from then on, and inputs' when their request has ended.
  */
 export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   readonly #plane: DataPlane;
   readonly #waybill: Waybill;
-  readonly #pull: SharedPull<Tensor>;
+  #pull: SharedPull<Tensor>;
+  #giveBack: (() => void) | undefined;
   #way: WayKind | undefined;
   #forwarded: Promise<Waybill> | undefined;
   #released: Promise<void> | undefined;
@@ -120,7 +123,8 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
 
   /**
    * The tensor itself. It is pulled once, on the first call; who asks meanwhile waits for the same bytes, and gives up alone. By the
-   * way `local` it is the owner's memory: do not write to it.
+   * ways `local`, `shm` and `ucx` it may be the owner's or the sidecar's memory: do not write to it, and see {@linkcode RemoteTensor}
+   * for how long it is good.
    *
    * @throws {ConnectError} `unavailable` with each way's reason when none works, `permission_denied` when the owner says so,
    * `resource_exhausted` past `maxFetchBytes`, `canceled`, `deadline_exceeded`, `failed_precondition` after `release()`
@@ -129,8 +133,13 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     return withDeadline(`Cannot fetch ${this}`, options, async (signal) => {
       if (this.#pull.idle) this.#mustBeHeld("fetch");
       const tensor = await this.#pull.join(signal, async (pulling) => {
-        const { tensor, way } = await this.#plane.fetch(this.#waybill, { ways: options.ways, signal: pulling });
+        const { tensor, way, giveBack } = await this.#plane.fetch(this.#waybill, { ways: options.ways, signal: pulling });
+        if (pulling.aborted) {
+          giveBack?.();
+          throw abortError(pulling);
+        }
         this.#way = way;
+        this.#giveBack = giveBack;
         return tensor;
       });
       return tensor as Tensor<D>;
@@ -180,8 +189,21 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     if (this.#released === undefined) {
       this.#plane.forget(this);
       this.#released = this.#plane.release(this.#waybill);
+      this.letGo();
     }
     return this.#released;
+  }
+
+  /**
+   * Gives memory back that was lent for what was fetched; another fetch asks for it anew.
+   *
+   * @internal
+   */
+  letGo(): void {
+    if (this.#giveBack === undefined) return;
+    this.#giveBack();
+    this.#giveBack = undefined;
+    this.#pull = new SharedPull();
   }
 
   /** As `release()`. */

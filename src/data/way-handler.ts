@@ -1,3 +1,4 @@
+import type { LentBytes } from "./lent.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import type { Way } from "../waybill/way.ts";
 
@@ -34,11 +35,11 @@ export interface WayHandler<W extends AnyWay = AnyWay> {
   /** Why a way cannot be taken from here, such as `"another host"`; `undefined` when it can. */
   refusal(way: W, waybill: Waybill): string | undefined;
   /**
-   * Reads exactly the bytes asked for. The caller checks their number again.
+   * Reads exactly the bytes asked for; lent ones are given back by whoever gets them. The caller checks their number again.
    *
    * @throws {ConnectError} `permission_denied` when the owner says so; anything else makes the next way be tried
    */
-  read(request: ReadRequest<W>): Promise<Uint8Array>;
+  read(request: ReadRequest<W>): Promise<Uint8Array | LentBytes>;
   /** Lets go of what it keeps open. */
   close?(): void;
 }

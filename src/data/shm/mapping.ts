@@ -21,7 +21,7 @@ export interface Mapping {
   readonly byteLength: number;
   /**
    * A part of it. In Bun and Deno each view has an `ArrayBuffer` of its own, which shows nothing else: one that is transferred, which
-   * both permit, takes no other view along. A view keeps the mapping.
+   * both permit, takes no other view along. Node refuses that, and views share one buffer. A view keeps the mapping.
    */
   view(offset: number, length: number): Uint8Array<ArrayBuffer>;
   /** Takes it away once no view is left. Safe to call twice. */
@@ -39,7 +39,7 @@ export type MapFile = (request: MappingRequest) => Mapping;
 export async function loadMapper(): Promise<MapFile> {
   if ("Bun" in globalThis) return (await import("./map-bun.ts")).mapperBun();
   if ("Deno" in globalThis) return (await import("./map-deno.ts")).mapperDeno();
-  if ("process" in globalThis) return await (await import("./map-node.ts")).mapperNode();
+  if ("process" in globalThis) return (await import("./map-node.ts")).mapperNode();
   throw new ConnectError("Cannot map shared memory: it needs Node, Bun or Deno", Code.Unimplemented);
 }
 
@@ -47,13 +47,12 @@ export async function loadMapper(): Promise<MapFile> {
  * Why a file could not be mapped.
  *
  * @param step what failed, such as `open`
- * @param errno the system's number for the reason
+ * @param reason the system's number or name for it
  */
-export function mappingFailed({ path, writable }: MappingRequest, step: string, errno: number): ConnectError {
+export function mappingFailed({ path, writable }: MappingRequest, step: string, reason: number | string): ConnectError {
   const how = writable ? "for writing" : "for reading";
-  const text = `Cannot map "${path}" ${how}: ${step} must succeed, got error ${errno}`;
-  return new ConnectError(text, errno === EACCES || errno === EPERM ? Code.PermissionDenied : Code.Unavailable);
+  const text = `Cannot map "${path}" ${how}: ${step} must succeed, got error ${reason}`;
+  return new ConnectError(text, NOT_PERMITTED.has(reason) ? Code.PermissionDenied : Code.Unavailable);
 }
 
-const EPERM = 1;
-const EACCES = 13;
+const NOT_PERMITTED: ReadonlySet<number | string> = new Set([1, "EPERM", 13, "EACCES"]);
