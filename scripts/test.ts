@@ -10,6 +10,7 @@
 import { globSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { locateBroker } from "../src/deployment/broker/locate.ts";
+import { locateUcx } from "../src/native/ucx-library.ts";
 import { ensureNative } from "./lib/native-build.ts";
 import { runTests, type RuntimeResult } from "./lib/run-tests.ts";
 import type { RecordedTest } from "./lib/support-table.ts";
@@ -31,6 +32,7 @@ const broker = await locateBroker({ log: (line) => console.log(`broker: ${line}`
 const env: Record<string, string> = { NATS_SERVER_BIN: broker.path, ...(process.stdout.isTTY ? {} : { NO_COLOR: "1" }) };
 const noAddon = await ensureNative((line) => console.log(line));
 if (noAddon !== undefined) console.log(noAddon);
+await locateUcx({ obtain: true, log: (line) => console.log(`UCX: ${line}`) });
 const done: RuntimeResult[] = [];
 for (const runtime of runtimes) {
   const own = files.filter((file) => runsOn(file, runtime.name));

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cachedBinary, cacheDirectory, intoCache } from "../../src/deployment/broker/source.ts";
+import { cachedBinary, cacheDirectory, intoCache } from "../../src/obtain/cache.ts";
 import { runCommand } from "./run-command.ts";
 
 const name = "connectconformance";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import process from "node:process";
 import type { Login } from "../bus/credentials.ts";
-import { cacheDirectory } from "./broker/source.ts";
+import { cacheDirectory } from "../obtain/cache.ts";
 import type { WorkerPlan } from "./component-plan.ts";
 import type { DeploymentPlan } from "./plan.ts";
 

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { locateBroker } from "../../src/deployment/broker/locate.ts";
-import { cachedBinary, intoCache, requireSha256 } from "../../src/deployment/broker/source.ts";
 import { compareVersions } from "../../src/deployment/broker/version.ts";
+import { cachedBinary, intoCache } from "../../src/obtain/cache.ts";
+import { requireSha256 } from "../../src/obtain/download.ts";
 
 let folder = "";
 beforeAll(async () => {

@@ -15,8 +15,10 @@ interface Layer {
 /** The layers of src/, lowest first. `gen` may be known by all. A folder inside a layer's own may be a layer of its own. */
 export const layers: Readonly<Record<string, Layer>> = {
   parallel: { knows: [] },
+  // Fetches programs and libraries of others, and keeps them.
+  obtain: { knows: [] },
   // Loads the addon and says what it finds; no policy.
-  native: { knows: [] },
+  native: { knows: ["obtain"] },
   tensor: { knows: [], webOnly: true },
   waybill: { knows: ["tensor"], webOnly: true },
   telemetry: { knows: [], webOnly: true },
@@ -34,7 +36,7 @@ export const layers: Readonly<Record<string, Layer>> = {
   triton: { knows: ["sidecar", "kserve"] },
   gateway: { knows: ["kserve", "http", "runtime"], webOnly: true },
   // Stands alone, so that tests and tools can start a broker without the supervisor.
-  "deployment/broker": { knows: ["bus"] },
+  "deployment/broker": { knows: ["bus", "obtain"] },
   deployment: { knows: ["triton", "gateway", "deployment/broker"] },
   testing: { knows: ["worker", "deployment/broker"] },
   cli: { knows: ["deployment", "testing"] },

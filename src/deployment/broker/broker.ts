@@ -8,7 +8,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { type Guard, startGuard } from "./guard.ts";
 import { locateBroker } from "./locate.ts";
 import { type BrokerConfig, serverConfig } from "./server-config.ts";
-import { reasonOf } from "./source.ts";
+import { reasonOf } from "../../obtain/download.ts";
 
 /** How to run a broker. */
 export interface BrokerOptions extends BrokerConfig {

@@ -1,5 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { type BrokerSource, cacheDirectory, reasonOf, type SourceContext } from "./source.ts";
+import { cacheDirectory } from "../../obtain/cache.ts";
+import { reasonOf } from "../../obtain/download.ts";
+import type { BrokerSource, SourceContext } from "./source.ts";
 import { debianSource } from "./sources/debian.ts";
 import { goInstallSource } from "./sources/go-install.ts";
 import { cacheSource, environmentSource, pathSource } from "./sources/present.ts";

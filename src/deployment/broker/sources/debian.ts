@@ -2,7 +2,8 @@ import { execFile } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type BrokerSource, intoCache } from "../source.ts";
+import { intoCache } from "../../../obtain/cache.ts";
+import type { BrokerSource } from "../source.ts";
 import { compareVersions, minBrokerVersion } from "../version.ts";
 
 const run = promisify(execFile);

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type BrokerSource, intoCache } from "../source.ts";
+import { intoCache } from "../../../obtain/cache.ts";
+import type { BrokerSource } from "../source.ts";
 import { brokerVersion } from "../version.ts";
 
 const run = promisify(execFile);

@@ -6,7 +6,8 @@
 import { constants } from "node:fs";
 import { access, readdir } from "node:fs/promises";
 import { delimiter, join } from "node:path";
-import { type BrokerSource, cachedBinary } from "../source.ts";
+import { cachedBinary } from "../../../obtain/cache.ts";
+import type { BrokerSource } from "../source.ts";
 import { compareVersions } from "../version.ts";
 
 async function isExecutable(path: string): Promise<boolean> {

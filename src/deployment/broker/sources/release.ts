@@ -3,7 +3,9 @@ import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { type BrokerSource, download, intoCache, requireSha256 } from "../source.ts";
+import { intoCache } from "../../../obtain/cache.ts";
+import { download, requireSha256 } from "../../../obtain/download.ts";
+import type { BrokerSource } from "../source.ts";
 
 const run = promisify(execFile);
 
