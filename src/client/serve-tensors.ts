@@ -75,5 +75,5 @@ export async function serveTensors(
     await server?.close();
     await store.close();
   };
-  return { store, node, ways: store.ways, close, [Symbol.asyncDispose]: () => close() };
+  return { store, node, ways: store.describe().ways, close, [Symbol.asyncDispose]: () => close() };
 }

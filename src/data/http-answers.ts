@@ -34,7 +34,8 @@ export function proofOf(reference: string, authorization: string | undefined): T
 
 /** What a request says of the part that it wants: `range`, and the conditions of RFC 9110 §13. */
 export interface Wanted {
-  /** Of `HEAD` nothing. */
+  /** Whether only the headers are: of `HEAD`, which has no range. */
+  readonly bodyless: boolean;
   readonly range: string | undefined;
   readonly ifRange: string | undefined;
   readonly ifMatch: string | undefined;
@@ -42,7 +43,7 @@ export interface Wanted {
 }
 
 /**
- * Answers `GET /v1/tensors/:reference`, and `HEAD`, whose body the server leaves out. A tensor does not change, so that its
+ * Answers `GET /v1/tensors/:reference`, and `HEAD`. A tensor does not change, so that its
  * reference is its entity tag.
  *
  * @throws {ConnectError} `permission_denied`
@@ -56,7 +57,7 @@ export async function getTensor(store: TensorStore, proof: TensorProof, wants: W
   }
   // A part of something else is no use to who has the rest of this.
   const range = wants.ifRange === undefined || wants.ifRange.trim() === etag ? wants.range : undefined;
-  const { dtype, shape, byteLength: size } = stored.tensor;
+  const { dtype, shape, byteLength: size } = stored;
   const headers: Record<string, string> = {
     "accept-ranges": "bytes",
     "cache-control": "no-store",
@@ -69,12 +70,12 @@ export async function getTensor(store: TensorStore, proof: TensorProof, wants: W
     "x-content-type-options": "nosniff",
   };
   const wanted = parseRange(range, size);
-  if (wanted === "all") return new Response(bodyOf(stored, 0, size), { headers });
+  if (wanted === "all") return new Response(wants.bodyless ? null : bodyOf(store, stored, 0, size), { headers });
   if (wanted === "unsatisfiable") return unsatisfiable(range, size);
   const { offset, length } = wanted;
   headers["content-length"] = String(length);
   headers["content-range"] = `bytes ${offset}-${offset + length - 1}/${size}`;
-  return new Response(bodyOf(stored, offset, length), { status: 206, headers });
+  return new Response(bodyOf(store, stored, offset, length), { status: 206, headers });
 }
 
 /** Whether a list of entity tags, weak ones too, has this one. */
@@ -98,9 +99,16 @@ function unsatisfiable(range: string | undefined, size: number): Response {
   });
 }
 
-function bodyOf({ tensor, slice }: StoredTensor, offset: number, length: number): BodyInit {
-  if (length <= WHOLE_BYTES) return tensor.bytes.subarray(offset, offset + length) as Uint8Array<ArrayBuffer>;
-  return pieces(slice, offset, offset + length);
+function bodyOf(store: TensorStore, { slice }: StoredTensor, offset: number, length: number): BodyInit {
+  const counted = (at: number, bytes: number) => {
+    const piece = slice(at, bytes);
+    store.served("http", piece?.length ?? 0);
+    return piece;
+  };
+  if (length > WHOLE_BYTES) return pieces(counted, offset, offset + length);
+  const whole = counted(offset, length);
+  if (whole === undefined) throw capabilityDenied();
+  return whole as Uint8Array<ArrayBuffer>;
 }
 
 /** Apart from the tensor: while a slow reader keeps this waiting, its lease alone keeps the tensor. */

@@ -61,8 +61,10 @@ export function createTensorApp(store: TensorStore, options: TensorAppOptions = 
 
   app.get("/v1/tensors/:reference", (c) => {
     const header = (name: string) => c.req.header(name);
+    const bodyless = c.req.method === "HEAD";
     return getTensor(store, proof(c), {
-      range: c.req.method === "HEAD" ? undefined : header("range"),
+      bodyless,
+      range: bodyless ? undefined : header("range"),
       ifRange: header("if-range"),
       ifMatch: header("if-match"),
       ifNoneMatch: header("if-none-match"),

@@ -40,6 +40,8 @@ const MAX_TENSORS = 16_384;
 export interface NodeServiceOptions {
   /** Largest message that the transport carries, in bytes; of a bus its `maxPayloadBytes`. Default 1,048,576. */
   maxMessageBytes?: number;
+  /** The way that carries it, for the bytes that the store counts. Default `"bus"`. */
+  way?: "bus" | "http";
 }
 
 /** A store as the implementation of `waybill.v1.NodeService`, for `serve` and for Connect routers. */
@@ -53,7 +55,7 @@ export function nodeService(store: TensorStore, options: NodeServiceOptions = {}
   return {
     put: (request, context) => put(store, request, context),
     putStream: (messages, context) => putStream(store, messages, context),
-    get: (request) => get(store, request, maxChunkBytes),
+    get: (request) => get(store, request, { maxChunkBytes, way: options.way ?? "bus" }),
     async share(request) {
       const waybill = await store.share(proofOf(request.tensor), { leaseMs: request.leaseMs || undefined });
       return { descriptor: waybillToMessage(waybill) };
@@ -118,7 +120,7 @@ function begin(store: TensorStore, request: PutRequest, context: HandlerContext)
 async function* get(
   store: TensorStore,
   request: GetRequest,
-  maxChunkBytes: number,
+  { maxChunkBytes, way }: { maxChunkBytes: number; way: "bus" | "http" },
 ): AsyncGenerator<MessageInitShape<typeof GetResponseSchema>> {
   const { slice, size } = await read(store, request);
   const start = Number(request.offset);
@@ -134,14 +136,15 @@ async function* get(
     // From the store each time: while a slow reader keeps this waiting, its lease alone keeps the tensor.
     const data = slice(at, Math.min(chunkBytes, end - at));
     if (data === undefined) throw capabilityDenied();
+    store.served(way, data.length);
     yield { data };
   }
 }
 
 /** Without the tensor itself, which the generator's frame would hold. */
 async function read(store: TensorStore, request: GetRequest) {
-  const { tensor, slice } = await store.get(proofOf(request.tensor));
-  return { slice, size: tensor.byteLength };
+  const { byteLength, slice } = await store.get(proofOf(request.tensor));
+  return { slice, size: byteLength };
 }
 
 function proofOf(tensor: TensorReference | undefined): TensorProof {

@@ -1,4 +1,4 @@
-import { Code, type ConnectError } from "@connectrpc/connect";
+import { Code, ConnectError } from "@connectrpc/connect";
 import { abortError, fault } from "../rpc/error.ts";
 import { BackgroundTimer } from "./background-timer.ts";
 
@@ -8,12 +8,15 @@ export interface WaitOptions {
   signal?: AbortSignal;
   /** How long to wait at most. */
   waitMs: number;
+  /** Takes the memory itself once the budget allows it; `false` where there is none in one piece, which is waited for too. */
+  reserve?: () => boolean;
 }
 
 interface Waiter {
   readonly bytes: number;
   readonly since: number;
   readonly untilMs: number;
+  readonly reserve: (() => boolean) | undefined;
   readonly resolve: () => void;
   readonly reject: (error: ConnectError) => void;
 }
@@ -24,6 +27,7 @@ export class Space {
   readonly budgetBytes: number;
   readonly #owner: string;
   readonly #reclaim: () => void;
+  readonly #largestFree: (() => number) | undefined;
   readonly #timer = new BackgroundTimer(() => this.#onTimer());
   #line: Waiter[] = [];
   #used = 0;
@@ -32,11 +36,13 @@ export class Space {
   /**
    * @param owner whose it is, for error messages: `the store of node "a"`
    * @param reclaim called when there is not enough: gives back what nobody may use any more
+   * @param largestFree the longest run that memory has, for error messages; `undefined` where memory is not in runs
    */
-  constructor(budgetBytes: number, owner: string, reclaim: () => void) {
+  constructor(budgetBytes: number, owner: string, reclaim: () => void, largestFree?: () => number) {
     this.budgetBytes = budgetBytes;
     this.#owner = owner;
     this.#reclaim = reclaim;
+    this.#largestFree = largestFree;
   }
 
   /** Bytes taken. */
@@ -59,12 +65,12 @@ export class Space {
     if (this.#closed !== undefined) throw this.#closed;
     if (options.signal?.aborted) throw abortError(options.signal);
     if (bytes > this.budgetBytes) throw this.#full(bytes, 0);
-    if (!this.#fits(bytes)) this.#reclaim();
-    if (this.#line.length === 0 && this.#fits(bytes)) {
-      this.#used += bytes;
-      return undefined;
-    }
-    if (options.waitMs <= 0) throw this.#full(bytes, 0);
+    const { reserve } = options;
+    if (this.#line.length === 0 && this.#tryTake(bytes, reserve)) return undefined;
+    this.#reclaim();
+    if (this.#line.length === 0 && this.#tryTake(bytes, reserve)) return undefined;
+    // With all of it free there is nothing to wait for.
+    if (options.waitMs <= 0 || this.#used === 0) throw this.#full(bytes, 0);
     return this.#wait(bytes, options);
   }
 
@@ -81,10 +87,10 @@ export class Space {
     for (const waiter of this.#line.splice(0)) waiter.reject(error);
   }
 
-  #wait(bytes: number, { signal, waitMs }: WaitOptions): Promise<void> {
+  #wait(bytes: number, { signal, waitMs, reserve }: WaitOptions): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const since = performance.now();
-    const waiter: Waiter = { bytes, since, untilMs: since + waitMs, resolve, reject };
+    const waiter: Waiter = { bytes, since, untilMs: since + waitMs, reserve, resolve, reject };
     this.#line.push(waiter);
     this.#timer.wakeIn(waitMs);
     if (signal === undefined) return promise;
@@ -100,11 +106,25 @@ export class Space {
   }
 
   #admit(): void {
-    for (let next = this.#line[0]; next !== undefined && this.#fits(next.bytes); next = this.#line[0]) {
+    for (let next = this.#line[0]; next !== undefined; next = this.#line[0]) {
+      try {
+        if (!this.#tryTake(next.bytes, next.reserve)) {
+          if (this.#used > 0) return;
+          // There is nothing to wait for.
+          throw this.#full(next.bytes, performance.now() - next.since);
+        }
+        next.resolve();
+      } catch (error) {
+        next.reject(ConnectError.from(error));
+      }
       this.#line.shift();
-      this.#used += next.bytes;
-      next.resolve();
     }
+  }
+
+  #tryTake(bytes: number, reserve: (() => boolean) | undefined): boolean {
+    if (this.#used + bytes > this.budgetBytes || reserve?.() === false) return false;
+    this.#used += bytes;
+    return true;
   }
 
   #onTimer(): void {
@@ -116,15 +136,13 @@ export class Space {
     if (nextMs !== Infinity) this.#timer.wakeIn(nextMs - now);
   }
 
-  #fits(bytes: number): boolean {
-    return this.#used + bytes <= this.budgetBytes;
-  }
-
   #full(bytes: number, waitedMs: number): ConnectError {
+    const largest = this.#largestFree?.();
+    const run = largest === undefined ? "" : `, with ${largest} bytes in the longest free run`;
     const waited = waitedMs > 0 ? ` after ${Math.round(waitedMs)} ms` : "";
     return fault(
       `Cannot put a tensor of ${bytes} bytes: ${this.#owner} has a budget of ${this.budgetBytes} bytes, of which ` +
-        `${this.#used} are taken${waited}`,
+        `${this.#used} are taken${run}${waited}`,
       Code.ResourceExhausted,
       { reason: "STORE_FULL" },
     );

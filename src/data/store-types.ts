@@ -1,7 +1,10 @@
 import type { Logger } from "../bus/logger.ts";
+import type { DType } from "../tensor/dtype.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import type { Memory } from "../waybill/descriptor.ts";
 import type { Right } from "../waybill/rights.ts";
-import type { Way } from "../waybill/way.ts";
+import type { SharedMemoryWay, Way } from "../waybill/way.ts";
+import type { MemoryUsage, TensorMemory } from "./memory.ts";
 
 /** A lease and the proof that one may use it; a waybill is one. */
 export interface TensorProof {
@@ -11,6 +14,9 @@ export interface TensorProof {
   readonly capability: Uint8Array;
 }
 
+/** A way that a store can offer. Of `shm` each descriptor names its own block, and only a tensor in a segment has one. */
+export type StoreWay = Exclude<Way, SharedMemoryWay> | { readonly kind: "shm"; readonly host: string };
+
 /** How to make a `TensorStore`. */
 export interface TensorStoreOptions {
   /** The name of the node that owns the tensors: 1 to 128 letters, digits, `.`, `_`, `-`. */
@@ -19,7 +25,16 @@ export interface TensorStoreOptions {
    * Ways to reach the tensors, in the order of preference. Of an `http` way the URL is the collection's
    * (`http://host:port/v1/tensors`); each descriptor gets its own below it. Default none, see `TensorStore.advertise`.
    */
-  ways?: readonly Way[];
+  ways?: readonly StoreWay[];
+  /**
+   * Where tensors are kept: put ones are copied there once, those from `allocate` are there already. Default: the heap, where a put
+   * tensor stays as it is.
+   */
+  memory?: TensorMemory;
+  /** What signs capabilities, 32 random bytes, where a native part checks them too. A secret. Default: a new one. */
+  key?: Uint8Array;
+  /** How long an allocated tensor may take until it is put; then its memory is used again. Default 600,000 ms. */
+  reserveMs?: number;
   /** Bytes of all tensors and unfinished uploads. Default 1,073,741,824 (1 GiB). */
   budgetBytes?: number;
   /** How long `put` waits for space before it refuses. Default 5,000 ms. */
@@ -50,6 +65,20 @@ export interface PutOptions {
   once?: boolean;
   /** What the holder of the descriptor may do. Default: everything. */
   rights?: readonly Right[];
+  /** Whom it is for, in listings. Default `""`. */
+  holder?: string;
+  /** Gives up waiting for space when aborted. */
+  signal?: AbortSignal;
+}
+
+/** How to take memory of a store. */
+export interface ReserveOptions {
+  /** Its size in bytes, for BYTES. Default: what dtype and shape say. */
+  byteLength?: number;
+  /** What kind of memory. Default: the store's. */
+  memory?: Memory;
+  /** The GPU's ordinal. Default 0. */
+  device?: number;
   /** Gives up waiting for space when aborted. */
   signal?: AbortSignal;
 }
@@ -60,17 +89,28 @@ export interface ShareOptions {
   leaseMs?: number;
   /** Whether the new lease ends with its first consumer. Default `false`. */
   once?: boolean;
+  /** Whom it is for, in listings. Default `""`. */
+  holder?: string;
 }
 
 /** A tensor and the part of it that was asked for. */
 export interface StoredTensor {
-  /** The tensor itself, not a copy: do not write to it. */
+  /** What its elements are. */
+  readonly dtype: DType;
+  /** Its dimensions. */
+  readonly shape: readonly number[];
+  /** Its size in bytes. */
+  readonly byteLength: number;
+  /**
+   * The tensor: on the heap itself, so do not write to it; of a store with other memory a copy, made when it is asked for.
+   * `TensorStore.pin` gives that memory without copying.
+   */
   readonly tensor: Tensor;
   /** When the lease ends if nobody uses it, Unix milliseconds. */
   readonly expiresAtMs: number;
   /**
    * A part of the bytes, as long as the lease lives; each use renews it. `undefined` once it is gone. Slow readers call this for
-   * each piece rather than hold the tensor, so that what they hold is no more than one piece.
+   * each piece rather than hold the tensor, so that what they hold is no more than one piece. A copy where memory is used again.
    */
   slice(offset: number, length: number): Uint8Array | undefined;
 }
@@ -79,14 +119,22 @@ export interface StoredTensor {
 export interface StoreDescription {
   /** The node. */
   readonly node: string;
-  /** Ways to reach it; of `http`, the collection. */
-  readonly ways: readonly Way[];
+  /** Ways to reach it, but for `shm`, which each tensor has its own of; of `http`, the collection. */
+  readonly ways: readonly Exclude<Way, SharedMemoryWay>[];
   /** Bytes that there are. */
   readonly budgetBytes: number;
   /** Bytes of all tensors and unfinished uploads. */
   readonly usedBytes: number;
   /** Leases that live. */
   readonly leases: number;
+  /** Tensors whose memory is kept by pins alone: their leases have ended. */
+  readonly pinned: number;
+  /** Tensors that are allocated and not put yet. */
+  readonly reserved: number;
+  /** How full its memory is; `undefined` on the heap. */
+  readonly memory: MemoryUsage | undefined;
+  /** Bytes so far that others read, by the way they took. */
+  readonly servedBytes: Readonly<Partial<Record<Way["kind"], number>>>;
   /** Producers that wait for space. */
   readonly waiting: number;
   /** Unfinished uploads. */
@@ -95,4 +143,28 @@ export interface StoreDescription {
   readonly leakedLeases: number;
   /** Bytes so far that only such an end gave free. */
   readonly leakedBytes: number;
+}
+
+/** A lease, for listings: without anything that is a secret. */
+export interface LeaseListing {
+  /** The beginning of its reference, 8 hexadecimal digits: enough to tell leases apart, not to use one. */
+  readonly id: string;
+  /** Whom it is for; `""` where nobody said. */
+  readonly holder: string;
+  /** What the tensor's elements are. */
+  readonly dtype: DType;
+  /** Its dimensions. */
+  readonly shape: readonly number[];
+  /** Its size in bytes. */
+  readonly byteLength: number;
+  /** Where its bytes live. */
+  readonly memory: Memory;
+  /** The GPU's ordinal; 0 elsewhere. */
+  readonly device: number;
+  /** When the lease ends if nobody uses it, Unix milliseconds. */
+  readonly expiresAtMs: number;
+  /** Whether it ends with its first consumer. */
+  readonly once: boolean;
+  /** Pins on its memory, of all its leases. */
+  readonly pins: number;
 }

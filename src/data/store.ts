@@ -4,43 +4,41 @@
  * @module
  */
 import { Code, ConnectError } from "@connectrpc/connect";
-import { base64Encode } from "@bufbuild/protobuf/wire";
-import { type Logger, silentLogger } from "../bus/logger.ts";
-import { fault } from "../rpc/error.ts";
+import { silentLogger } from "../bus/logger.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { Tensor } from "../tensor/tensor.ts";
-import { CapabilityIssuer, DEFAULT_MAX_LEASE_MS } from "../waybill/capability.ts";
-import { Waybill } from "../waybill/descriptor.ts";
-import { DEFAULT_LEASE_MS, type Lease, LeaseTable } from "../waybill/lease.ts";
+import type { Waybill } from "../waybill/descriptor.ts";
 import { ALL_RIGHTS, type Right } from "../waybill/rights.ts";
-import { checkName, checkWay, type Way } from "../waybill/way.ts";
-import { BackgroundTimer } from "./background-timer.ts";
+import { checkName, type Way } from "../waybill/way.ts";
 import { checkAtLeast } from "./check.ts";
+import { HeldTensor, type TensorPin } from "./held-tensor.ts";
+import { heapBlock, type MemoryBlock, type TensorMemory } from "./memory.ts";
+import { AllocatedTensor, type Reservation, Reservations } from "./reservations.ts";
+import { type Room, Rooms } from "./rooms.ts";
 import { Space } from "./space.ts";
+import { StoreLeases } from "./store-leases.ts";
+import type { StoreLease, StoreObserver } from "./store-observer.ts";
 import type {
+  LeaseListing,
   PutOptions,
+  ReserveOptions,
   ShareOptions,
   StoreDescription,
   StoredTensor,
+  StoreWay,
   TensorProof,
   TensorStoreOptions,
 } from "./store-types.ts";
+import { checkStoreWay, isReachable } from "./store-way.ts";
+import { sizeOf } from "./tensor-size.ts";
 import { Uploads } from "./uploads.ts";
 
-/** What a lease keeps. An object of its own for each put: the same tensor put twice counts twice, and is freed twice. */
-interface Block {
-  readonly tensor: Tensor;
-}
-
-/** Expired leases wait this long for company: a sweep looks at every lease. */
-const SWEEP_PAUSE_MS = 50;
-/** A view of a buffer larger than this and than twice the view is copied: kept, it would hold more than it counts. */
-const VIEW_SLACK_BYTES = 65_536;
-
 /**
- * Holds tensors by lease and answers whoever proves a right. Tensors are not copied: do not write to one that was put.
+ * Holds tensors by lease and answers whoever proves a right. On the heap tensors are not copied: do not write to one that was put.
+ * With `memory` they are kept there: what `allocate` gave is there already, all else is copied once.
  *
- * It is **open** until `close`, then **closing** (nothing new; what is there can be read and released) until the last lease has
- * ended or the given time is over, then **closed**: everything is gone.
+ * It is **open** until `close`, then **closing** (nothing new; what is there can be read and released) until the last lease and the
+ * last pin have ended or the given time is over, then **closed**: everything is gone.
  */
 export class TensorStore implements AsyncDisposable {
   /** The node's name. */
@@ -51,49 +49,47 @@ export class TensorStore implements AsyncDisposable {
    * @ignore
    */
   readonly uploads: Uploads;
-  readonly #issuer: CapabilityIssuer = CapabilityIssuer.create();
-  readonly #leases: LeaseTable<Block>;
+  readonly #leases: StoreLeases;
   readonly #space: Space;
-  readonly #sweeper = new BackgroundTimer(() => this.#sweep());
-  readonly #putWaitMs: number;
-  readonly #maxLeases: number;
-  readonly #maxLeaseMs: number;
-  readonly #logger: Logger;
-  readonly #nowMs: () => number;
-  #ways: readonly Way[] = [];
-  #created = 0;
-  #released = 0;
-  #releasing = false;
-  #leakedBytes = 0;
-  #reportedLeases = 0;
-  #reportedBytes = 0;
+  readonly #memory: TensorMemory | undefined;
+  readonly #rooms: Rooms;
+  readonly #reservations: Reservations;
+  #ways: readonly StoreWay[] = [];
   #closing: PromiseWithResolvers<void> | undefined;
 
   /**
    * Makes an empty store.
    *
-   * @throws {ConnectError} `invalid_argument` for a bad node name, way, size or time
+   * @throws {ConnectError} `invalid_argument` for a bad node name, way, key, size or time
    */
   constructor(options: TensorStoreOptions) {
     const action = "Cannot make a tensor store";
     this.node = checkName(action, "node", options.node);
     const budgetBytes = checkAtLeast(action, "budgetBytes", options.budgetBytes ?? 2 ** 30, 0);
-    this.#putWaitMs = checkAtLeast(action, "putWaitMs", options.putWaitMs ?? 5_000, 0);
-    this.#maxLeases = checkAtLeast(action, "maxLeases", options.maxLeases ?? 1_000_000, 1);
-    this.#maxLeaseMs = checkAtLeast(action, "maxLeaseMs", options.maxLeaseMs ?? DEFAULT_MAX_LEASE_MS, 1);
-    this.#logger = options.logger ?? silentLogger;
-    this.#nowMs = options.nowMs ?? Date.now;
-    this.#space = new Space(budgetBytes, `the store of node "${this.node}"`, () => void this.#leases.sweep());
-    this.#leases = new LeaseTable<Block>({
-      leaseMs: Math.min(checkAtLeast(action, "leaseMs", options.leaseMs ?? DEFAULT_LEASE_MS, 1), this.#maxLeaseMs),
-      maxLeaseMs: this.#maxLeaseMs,
-      nowMs: this.#nowMs,
-      onFree: ({ tensor }) => this.#onFree(tensor),
+    const putWaitMs = checkAtLeast(action, "putWaitMs", options.putWaitMs ?? 5_000, 0);
+    const { key, leaseMs, maxLeaseMs, maxLeases, nowMs, logger = silentLogger, memory } = options;
+    this.#leases = new StoreLeases(action, {
+      node: this.node,
+      key,
+      leaseMs,
+      maxLeaseMs,
+      maxLeases,
+      nowMs,
+      logger,
+      ways: () => this.#ways,
+      onEnd: () => this.#finishIfDone(),
     });
+    this.#memory = memory;
+    const largestFree = memory && (() => memory.usage().largestFreeBytes);
+    this.#space = new Space(budgetBytes, `the store of node "${this.node}"`, () => this.#leases.sweep(), largestFree);
+    this.#rooms = new Rooms(this.#space, memory, putWaitMs);
+    this.#reservations = new Reservations(
+      checkAtLeast(action, "reserveMs", options.reserveMs ?? 600_000, 1),
+      (tensors, bytes) => logger.warn("Allocated tensors were never put", { node: this.node, tensors, bytes }),
+    );
     this.uploads = new Uploads({
-      space: this.#space,
-      adopt: (tensor, put) => this.#adopt(tensor, put),
-      waitMs: this.#putWaitMs,
+      take: (byteLength, signal) => this.#rooms.take(byteLength, { signal }),
+      adopt: (room, tensor, put) => this.#adopt(room, tensor, put),
       maxUploads: checkAtLeast(action, "maxUploads", options.maxUploads ?? 256, 0),
       maxBytes: checkAtLeast(action, "maxUploadBytes", options.maxUploadBytes ?? Math.floor(budgetBytes / 2), 0),
       idleMs: checkAtLeast(action, "uploadIdleMs", options.uploadIdleMs ?? 30_000, 1),
@@ -102,7 +98,7 @@ export class TensorStore implements AsyncDisposable {
   }
 
   /** Ways that new descriptors get; of `http`, the collection's URL. */
-  get ways(): readonly Way[] {
+  get ways(): readonly StoreWay[] {
     return this.#ways;
   }
 
@@ -111,21 +107,97 @@ export class TensorStore implements AsyncDisposable {
    *
    * @throws {ConnectError} `invalid_argument` for a bad way
    */
-  advertise(ways: readonly Way[]): void {
-    this.#ways = Object.freeze(ways.map((way) => checkWay("Cannot advertise ways", way)));
+  advertise(ways: readonly StoreWay[]): void {
+    this.#ways = Object.freeze(ways.map((way) => checkStoreWay("Cannot advertise ways", way)));
   }
 
   /**
    * Takes a tensor and makes a lease on it. Where there is space the tensor is in the store when this returns; the promise is for
-   * the signature.
+   * the signature. One that lies in memory from `allocate` takes that with it, whoever put a tensor over it.
    *
    * @throws {ConnectError} `resource_exhausted` when it does not fit within `putWaitMs`, `unavailable` once closed, `canceled`
    * when the signal fires, `invalid_argument` for a bad option
    */
   async put(tensor: Tensor, options: PutOptions = {}): Promise<Waybill> {
-    const waiting = this.#space.take(tensor.byteLength, { signal: options.signal, waitMs: this.#putWaitMs });
-    if (waiting !== undefined) await waiting;
-    return await this.#adopt(tensor, options);
+    const reserved = this.#reservations.find(tensor.bytes)?.claim();
+    if (reserved !== undefined) return await this.#adopt(reserved, tensor, options);
+    const taking = this.#rooms.take(tensor.byteLength, { signal: options.signal });
+    const room = taking instanceof Promise ? await taking : taking;
+    room.fill(tensor.bytes);
+    return await this.#adopt(room, tensor, options);
+  }
+
+  /**
+   * A tensor to write, in the store's memory, so that putting it copies nothing. What is not put is given back by disposing of it,
+   * or after `reserveMs`: then its memory is another's. Its contents are whatever was there before.
+   *
+   * @throws {ConnectError} `invalid_argument` for BYTES, whose size a shape does not tell; as `reserve`
+   */
+  async allocate<D extends DType>(
+    dtype: D,
+    shape: readonly number[],
+    options: Pick<ReserveOptions, "signal"> = {},
+  ): Promise<AllocatedTensor<D>> {
+    const reservation = await this.reserve(dtype, shape, { signal: options.signal });
+    const { bytes } = reservation.block;
+    if (bytes !== undefined) return new AllocatedTensor(dtype, shape, bytes, reservation);
+    reservation[Symbol.dispose]();
+    throw new ConnectError(
+      `Cannot allocate a tensor: the store's memory must be written by the processor`,
+      Code.FailedPrecondition,
+    );
+  }
+
+  /**
+   * Takes memory of any kind for a tensor; `commit` makes it one. What is not committed is given back as with `allocate`.
+   *
+   * @throws {ConnectError} `invalid_argument` for a bad dtype, shape or size, `failed_precondition` for a kind of memory that is not
+   * there, `resource_exhausted` and `unavailable` as `put`
+   */
+  async reserve(dtype: DType, shape: readonly number[], options: ReserveOptions = {}): Promise<Reservation> {
+    const byteLength = sizeOf("Cannot allocate a tensor", dtype, shape, options.byteLength);
+    const room = await this.#rooms.take(byteLength, options);
+    return this.#reservations.add(room, room.block ?? heapBlock(byteLength), { dtype, shape: Object.freeze(shape.slice()) });
+  }
+
+  /**
+   * Makes a lease on what was written into reserved memory.
+   *
+   * @throws {ConnectError} `failed_precondition` for one that has ended, `unavailable` once closed, `invalid_argument` where the bytes
+   * are no tensor of its dtype and shape
+   */
+  async commit(reservation: Reservation, options: PutOptions = {}): Promise<Waybill> {
+    const room = reservation.claim();
+    if (room === undefined) {
+      throw new ConnectError(
+        "Cannot commit a tensor: its memory must be reserved, got one that has ended",
+        Code.FailedPrecondition,
+      );
+    }
+    const { dtype, shape, block } = reservation;
+    const content = room.block === undefined ? new Tensor(dtype, shape, block.bytes as Uint8Array) : reservation;
+    return await this.#adopt(room, content, options);
+  }
+
+  /**
+   * Takes a tensor that is in memory of somebody else's, such as a worker's own segment; the store frees that when the tensor's time
+   * is over, or at once when this fails.
+   *
+   * @throws {ConnectError} as `put`, and `invalid_argument` where the bytes are no tensor of that dtype and shape
+   */
+  async adopt(
+    tensor: { readonly dtype: DType; readonly shape: readonly number[]; readonly block: MemoryBlock },
+    options: PutOptions = {},
+  ): Promise<Waybill> {
+    let room: Room;
+    try {
+      sizeOf("Cannot adopt a tensor", tensor.dtype, tensor.shape, tensor.block.byteLength);
+      room = await this.#rooms.takeFor(tensor.block, { signal: options.signal });
+    } catch (error) {
+      tensor.block.free();
+      throw error;
+    }
+    return await this.#adopt(room, tensor, options);
   }
 
   /**
@@ -135,9 +207,29 @@ export class TensorStore implements AsyncDisposable {
    * @throws {ConnectError} `permission_denied`, the same for everything that is wrong with the proof
    */
   async get(proof: TensorProof, right: Right = "read"): Promise<StoredTensor> {
-    const { lease } = await this.#use(proof, right);
-    const { reference, expiresAtMs } = lease;
-    return { tensor: lease.bufferId.tensor, expiresAtMs, slice: (offset, length) => this.#slice(reference, offset, length) };
+    const { lease } = await this.#leases.use(proof, right);
+    const { reference, expiresAtMs, bufferId: held } = lease;
+    const { dtype, shape, byteLength } = held;
+    return {
+      dtype,
+      shape,
+      byteLength,
+      expiresAtMs,
+      get tensor() {
+        return held.tensor();
+      },
+      slice: (offset, length) => this.#leases.renew(reference)?.bufferId.slice(offset, length),
+    };
+  }
+
+  /**
+   * Keeps a tensor's memory where it is until the pin is released, whatever becomes of its leases; this renews the lease. A pin ends
+   * with whoever holds it: see `PinHolder`.
+   *
+   * @throws {ConnectError} `permission_denied` as `get`
+   */
+  async pin(proof: TensorProof): Promise<TensorPin> {
+    return (await this.#leases.use(proof, "read")).lease.bufferId.pin();
   }
 
   /**
@@ -147,12 +239,9 @@ export class TensorStore implements AsyncDisposable {
    * `invalid_argument` for a bad option
    */
   async share(proof: TensorProof, options: ShareOptions = {}): Promise<Waybill> {
-    const { lease, rights, notAfterMs } = await this.#use(proof, "share");
+    const proven = await this.#leases.use(proof, "share");
     this.#mustBeOpen("share");
-    this.#mustHaveLeases();
-    const shared = this.#leases.share(lease.reference, this.#leaseOptions(options));
-    this.#created++;
-    return await this.#sign(shared, [...rights.filter((right) => right !== "release"), "release"], notAfterMs);
+    return await this.#leases.share(proven, options);
   }
 
   /**
@@ -163,7 +252,7 @@ export class TensorStore implements AsyncDisposable {
    * @throws {ConnectError} `permission_denied` as `get`, `invalid_argument` for a bad time
    */
   async touch(proof: TensorProof, leaseMs?: number): Promise<number> {
-    return (await this.#use(proof, "touch", leaseMs)).lease.expiresAtMs;
+    return (await this.#leases.use(proof, "touch", leaseMs)).lease.expiresAtMs;
   }
 
   /**
@@ -172,42 +261,68 @@ export class TensorStore implements AsyncDisposable {
    * @throws {ConnectError} `permission_denied` as `get`
    */
   async release(proof: TensorProof): Promise<void> {
-    const { reference, capability } = proof;
-    await this.#issuer.verify(capability, reference, "release", this.#nowMs());
-    this.#end(() => this.#leases.release(reference));
+    await this.#leases.release(proof);
   }
 
   /** Ends a lease if it is `once`: the request that consumed it was acknowledged. For the owner itself. */
   consumed(reference: Uint8Array): void {
-    this.#end(() => this.#leases.consumed(reference));
+    this.#leases.consumed(reference);
+  }
+
+  /** Notes that bytes were read by a way, which renews the lease where it lives. For what serves the store: it has checked the proof. */
+  used(reference: Uint8Array, way: Way["kind"], bytes: number): void {
+    this.#leases.renew(reference);
+    this.served(way, bytes);
+  }
+
+  /** Counts bytes that were read by a way. For what serves the store. */
+  served(way: Way["kind"], bytes: number): void {
+    this.#leases.ledger.served(way, bytes);
+  }
+
+  /** Tells somebody of leases and memory from now on; the returned function ends that. */
+  watch(observer: StoreObserver): () => void {
+    return this.#leases.observers.add(observer);
+  }
+
+  /** The leases that live, for who may see them all. */
+  list(): Iterable<LeaseListing> {
+    return this.#leases.list();
   }
 
   /** What it is and how full it is. */
   describe(): StoreDescription {
+    const { pinned, leakedLeases, leakedBytes, servedBytes } = this.#leases.ledger;
     return {
       node: this.node,
-      ways: this.#ways,
+      ways: this.#ways.filter(isReachable),
       budgetBytes: this.#space.budgetBytes,
       usedBytes: this.#space.usedBytes,
       leases: this.#leases.size,
+      pinned,
+      reserved: this.#reservations.size,
+      memory: this.#memory?.usage(),
+      servedBytes,
       waiting: this.#space.waiting,
       uploads: this.uploads.size,
-      leakedLeases: this.#created - this.#released - this.#leases.size,
-      leakedBytes: this.#leakedBytes,
+      leakedLeases,
+      leakedBytes,
     };
   }
 
   /**
-   * Takes nothing more, waits until the last lease has ended, for `waitForReleaseMs` (default 0 ms) at most, then frees everything.
-   * Safe to call twice.
+   * Takes nothing more, waits until the last lease and the last pin have ended, for `waitForReleaseMs` (default 0 ms) at most, then
+   * frees everything but what is pinned, and tells in the log what was still held. Safe to call twice.
    */
   async close(options: { waitForReleaseMs?: number } = {}): Promise<void> {
     if (this.#closing !== undefined) return await this.#closing.promise;
     this.#closing = Promise.withResolvers();
     this.uploads.close();
+    this.#reservations.close();
     this.#space.close(this.#closedError("put a tensor"));
     const deadline = setTimeout(() => this.#finish(), options.waitForReleaseMs ?? 0);
-    if (this.#leases.size === 0 || !options.waitForReleaseMs) this.#finish();
+    if (!options.waitForReleaseMs) this.#finish();
+    else this.#finishIfDone();
     await this.#closing.promise;
     clearTimeout(deadline);
   }
@@ -217,94 +332,29 @@ export class TensorStore implements AsyncDisposable {
     return this.close();
   }
 
-  /** Makes the first lease on a tensor whose space is taken already. */
-  async #adopt(tensor: Tensor, options: PutOptions): Promise<Waybill> {
-    let lease: Lease<Block>;
+  /** Makes the first lease on a tensor whose room is taken already. */
+  async #adopt(
+    room: Room,
+    content: Tensor | { readonly dtype: DType; readonly shape: readonly number[] },
+    options: PutOptions,
+  ): Promise<Waybill> {
+    let lease: StoreLease;
     try {
       this.#mustBeOpen("put a tensor");
-      this.#mustHaveLeases();
-      lease = this.#leases.create({ tensor: compact(tensor) }, this.#leaseOptions(options));
-      this.#created++;
+      lease = this.#leases.create(new HeldTensor(room, content, (held) => this.#leases.freed(held)), options);
     } catch (error) {
-      this.#space.give(tensor.byteLength);
+      room.give();
       throw error;
     }
-    try {
-      return await this.#sign(lease, options.rights ?? ALL_RIGHTS, lease.notAfterMs);
-    } catch (error) {
-      this.#end(() => this.#leases.release(lease.reference));
-      throw error;
-    }
+    return await this.#leases.sign(lease, options.rights ?? ALL_RIGHTS);
   }
 
-  #leaseOptions({ leaseMs, once }: ShareOptions): ShareOptions {
-    return { leaseMs: leaseMs === undefined ? undefined : Math.min(leaseMs, this.#maxLeaseMs), once };
-  }
-
-  async #sign(lease: Lease<Block>, rights: readonly Right[], notAfterMs: number): Promise<Waybill> {
-    const { reference, expiresAtMs, bufferId: { tensor } } = lease;
-    this.#sweeper.wakeIn(Math.max(SWEEP_PAUSE_MS, expiresAtMs - this.#nowMs()));
-    const capability = await this.#issuer.issue(reference, rights, Math.min(notAfterMs, lease.notAfterMs));
-    return new Waybill({
-      reference,
-      node: this.node,
-      dtype: tensor.dtype,
-      shape: tensor.shape,
-      byteSize: tensor.byteLength,
-      expiresAtMs,
-      ways: this.#ways.map((way) => wayTo(way, reference)),
-      capability,
-    });
-  }
-
-  async #use({ reference, capability }: TensorProof, right: Right, leaseMs?: number) {
-    const proven = await this.#issuer.verify(capability, reference, right, this.#nowMs());
-    const lease = this.#leases.touch(reference, leaseMs);
-    return { lease, rights: proven.rights, notAfterMs: proven.notAfterMs };
-  }
-
-  #slice(reference: Uint8Array, offset: number, length: number): Uint8Array | undefined {
-    const lease = this.#leases.get(reference);
-    if (lease === undefined) return undefined;
-    return this.#leases.touch(reference).bufferId.tensor.bytes.subarray(offset, offset + length);
-  }
-
-  #end(release: () => boolean): void {
-    this.#releasing = true;
-    try {
-      if (release()) this.#released++;
-    } finally {
-      this.#releasing = false;
-    }
-    if (this.#closing !== undefined && this.#leases.size === 0) this.#finish();
-  }
-
-  #onFree(tensor: Tensor): void {
-    if (!this.#releasing) this.#leakedBytes += tensor.byteLength;
-    this.#space.give(tensor.byteLength);
-  }
-
-  #sweep(): void {
-    this.#leases.sweep();
-    const { leakedLeases, leakedBytes } = this.describe();
-    const leases = leakedLeases - this.#reportedLeases;
-    if (leases > 0) {
-      const bytes = leakedBytes - this.#reportedBytes;
-      this.#logger.warn("Leases ended without a release", { node: this.node, leases, bytes });
-    }
-    this.#reportedLeases = leakedLeases;
-    this.#reportedBytes = leakedBytes;
-    const nextMs = this.#leases.nextExpiryMs();
-    if (nextMs !== undefined) this.#sweeper.wakeIn(Math.max(SWEEP_PAUSE_MS, nextMs - this.#nowMs()));
-    else if (this.#closing !== undefined) this.#finish();
+  #finishIfDone(): void {
+    if (this.#closing !== undefined && this.#leases.idle) this.#finish();
   }
 
   #finish(): void {
-    this.#sweeper.stop();
-    this.#released += this.#leases.size;
-    this.#releasing = true;
-    this.#leases.clear();
-    this.#releasing = false;
+    this.#leases.close();
     this.#closing?.resolve();
   }
 
@@ -312,27 +362,7 @@ export class TensorStore implements AsyncDisposable {
     if (this.#closing !== undefined) throw this.#closedError(what);
   }
 
-  #mustHaveLeases(): void {
-    if (this.#leases.size < this.#maxLeases) return;
-    throw fault(
-      `Cannot lease a tensor: the store of node "${this.node}" has at most ${this.#maxLeases} leases, and all are in use`,
-      Code.ResourceExhausted,
-      { reason: "STORE_FULL" },
-    );
-  }
-
   #closedError(what: string): ConnectError {
     return new ConnectError(`Cannot ${what}: the store of node "${this.node}" is closed`, Code.Unavailable);
   }
-}
-
-function wayTo(way: Way, reference: Uint8Array): Way {
-  return way.kind === "http" ? { kind: "http", url: `${way.url}/${base64Encode(reference, "url")}` } : way;
-}
-
-/** What a tensor keeps alive must be about what it counts. */
-function compact(tensor: Tensor): Tensor {
-  const held = tensor.bytes.buffer.byteLength;
-  if (held <= Math.max(VIEW_SLACK_BYTES, 2 * tensor.byteLength)) return tensor;
-  return new Tensor(tensor.dtype, tensor.shape, tensor.bytes.slice());
 }

@@ -5,16 +5,16 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import { fault } from "../rpc/error.ts";
-import { type DType, DTYPE_BYTES, DTYPES, isDType } from "../tensor/dtype.ts";
-import { invalidArgument, show, showShape } from "../tensor/errors.ts";
-import { elementCount } from "../tensor/shape.ts";
+import type { DType } from "../tensor/dtype.ts";
 import { Tensor } from "../tensor/tensor.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { referenceKey } from "../waybill/lease.ts";
 import { BackgroundTimer } from "./background-timer.ts";
+import { copyIn, heapBlock, type MemoryBlock } from "./memory.ts";
 import { Pieces } from "./pieces.ts";
-import type { Space } from "./space.ts";
+import type { Room } from "./rooms.ts";
 import type { PutOptions } from "./store-types.ts";
+import { sizeOf } from "./tensor-size.ts";
 
 /** What will arrive. */
 export interface UploadInit {
@@ -30,10 +30,14 @@ export interface UploadInit {
 
 /** What uploads need of their store. */
 export interface UploadHost {
-  readonly space: Space;
-  /** Makes a lease on a tensor whose space is taken. */
-  readonly adopt: (tensor: Tensor, options: PutOptions) => Promise<Waybill>;
-  readonly waitMs: number;
+  /** Takes room for a tensor. */
+  readonly take: (byteLength: number, signal: AbortSignal | undefined) => Room | Promise<Room>;
+  /** Makes a lease on a tensor whose room is taken, or gives the room back. */
+  readonly adopt: (
+    room: Room,
+    tensor: Tensor | { readonly dtype: DType; readonly shape: readonly number[] },
+    options: PutOptions,
+  ) => Promise<Waybill>;
   readonly maxUploads: number;
   readonly maxBytes: number;
   readonly idleMs: number;
@@ -50,15 +54,23 @@ export class Upload {
   readonly init: UploadInit & { readonly dtype: DType };
   /** Called when it ends before it is finished. */
   onEnd: ((error: ConnectError) => void) | undefined;
-  readonly #bytes: Uint8Array;
+  /** What its bytes lie in. */
+  readonly room: Room;
+  readonly #block: MemoryBlock;
   readonly #pieces: Pieces;
   readonly #settle: (upload: Upload, error?: ConnectError) => Promise<Waybill> | undefined;
   #lastMs = performance.now();
+  #ended = false;
 
   /** Made by {@linkcode Uploads.begin}. */
-  constructor(init: Upload["init"], settle: (upload: Upload, error?: ConnectError) => Promise<Waybill> | undefined) {
+  constructor(
+    init: Upload["init"],
+    room: Room,
+    settle: (upload: Upload, error?: ConnectError) => Promise<Waybill> | undefined,
+  ) {
     this.init = init;
-    this.#bytes = new Uint8Array(init.byteSize);
+    this.room = room;
+    this.#block = room.block ?? heapBlock(init.byteSize);
     this.#pieces = new Pieces(init.byteSize);
     this.#settle = settle;
   }
@@ -82,7 +94,8 @@ export class Upload {
    */
   async write(offset: number, data: Uint8Array): Promise<Waybill | undefined> {
     this.#pieces.add(offset, data.length);
-    this.#bytes.set(data, offset);
+    // Its memory may be another's by now.
+    if (!this.#ended) copyIn(this.#block, offset, data);
     this.#lastMs = performance.now();
     return this.received === this.init.byteSize ? await this.#settle(this) : undefined;
   }
@@ -92,9 +105,15 @@ export class Upload {
     void this.#settle(this, error);
   }
 
-  /** The finished tensor. */
-  tensor(): Tensor {
-    return new Tensor(this.init.dtype, this.init.shape, this.#bytes);
+  /** What is in the room. */
+  get content(): Tensor | Upload["init"] {
+    const { dtype, shape } = this.init;
+    return this.room.block === undefined ? new Tensor(dtype, shape, this.#block.bytes as Uint8Array) : this.init;
+  }
+
+  /** It has ended: nothing is written any more. */
+  end(): void {
+    this.#ended = true;
   }
 }
 
@@ -124,23 +143,21 @@ export class Uploads {
   async begin(init: UploadInit, options: { signal?: AbortSignal } = {}): Promise<Upload> {
     const checked = checkInit(init);
     const { byteSize } = checked;
-    const { space, waitMs, maxUploads, maxBytes } = this.#host;
+    const { maxUploads, maxBytes } = this.#host;
     if (this.size >= maxUploads) throw tooMany(`${maxUploads} uploads at once`, byteSize);
     if (this.#bytes + byteSize > maxBytes) throw tooMany(`${maxBytes} bytes of unfinished uploads`, byteSize);
     this.#starting++;
     this.#bytes += byteSize;
-    let taken = false;
+    let room: Room | undefined;
     try {
-      const waiting = space.take(byteSize, { signal: options.signal, waitMs });
-      if (waiting !== undefined) await waiting;
-      taken = true;
-      const upload = new Upload(checked, (ended, error) => this.#settle(ended, error));
+      room = await this.#host.take(byteSize, options.signal);
+      const upload = new Upload(checked, room, (ended, error) => this.#settle(ended, error));
       this.#open.set(upload.id, upload);
       this.#timer.wakeIn(this.#host.idleMs);
       return upload;
     } catch (error) {
       this.#bytes -= byteSize;
-      if (taken) space.give(byteSize);
+      room?.give();
       throw error;
     } finally {
       this.#starting--;
@@ -170,15 +187,23 @@ export class Uploads {
   #settle(upload: Upload, error?: ConnectError): Promise<Waybill> | undefined {
     if (!this.#open.delete(upload.id)) return undefined;
     this.#bytes -= upload.init.byteSize;
-    try {
-      if (error === undefined) return this.#host.adopt(upload.tensor(), { leaseMs: upload.init.leaseMs });
-    } catch (cause) {
-      this.#host.space.give(upload.init.byteSize);
-      throw cause;
-    }
-    this.#host.space.give(upload.init.byteSize);
+    upload.end();
+    if (error === undefined) return this.#adopt(upload);
+    upload.room.give();
     upload.onEnd?.(error);
     return undefined;
+  }
+
+  #adopt(upload: Upload): Promise<Waybill> {
+    const { room, init } = upload;
+    let content: Upload["content"];
+    try {
+      content = upload.content;
+    } catch (error) {
+      room.give();
+      throw error;
+    }
+    return this.#host.adopt(room, content, { leaseMs: init.leaseMs });
   }
 
   #expire(): void {
@@ -197,15 +222,8 @@ export class Uploads {
 }
 
 function checkInit(init: UploadInit): Upload["init"] {
-  const action = "Cannot upload";
-  const { dtype, shape, byteSize } = init;
-  if (!isDType(dtype)) throw invalidArgument(`${action}: dtype must be one of ${DTYPES.join(" ")}, got ${show(dtype)}`);
-  const size = elementCount(shape, action);
-  const wanted = dtype === "BYTES" ? 4 * size : size * DTYPE_BYTES[dtype];
-  const fits = dtype === "BYTES" ? byteSize >= wanted && (size > 0 || byteSize === 0) : byteSize === wanted;
-  if (fits && Number.isSafeInteger(byteSize)) return { ...init, dtype };
-  const least = dtype === "BYTES" && size > 0 ? "at least " : "";
-  throw invalidArgument(`${action}: ${dtype} of shape ${showShape(shape)} needs ${least}${wanted} bytes, got ${byteSize}`);
+  sizeOf("Cannot upload", init.dtype, init.shape, init.byteSize);
+  return { ...init, dtype: init.dtype as DType };
 }
 
 function tooMany(bound: string, byteSize: number): ConnectError {

@@ -10,8 +10,13 @@ import { REFERENCE_BYTES } from "./capability-format.ts";
 /** How long a lease lasts from its start or its last use, unless someone says otherwise: 5 min in milliseconds. */
 export const DEFAULT_LEASE_MS = 300_000;
 
+/** Why a lease ended: its holder or its consumer gave it back, nobody used it for too long, or its owner closed. */
+export type LeaseEnd = "released" | "consumed" | "expired" | "closed";
+
 /** How to make a {@linkcode LeaseTable}. */
 export interface LeaseTableOptions<B> {
+  /** Called with each lease that ends, before `onFree`. It must not throw. */
+  onEnd?: (lease: Lease<B>, reason: LeaseEnd) => void;
   /** Called with a buffer whose last lease has ended. It must not throw. */
   onFree: (bufferId: B) => void;
   /** How long a lease lasts from its start or its last use. Default 300,000 ms. */
@@ -28,6 +33,8 @@ export interface LeaseOptions {
   leaseMs?: number;
   /** Whether {@linkcode LeaseTable.consumed} ends it. Default `false`. */
   once?: boolean;
+  /** Whom it is for, in listings. Default `""`. */
+  holder?: string;
 }
 
 /** A lease as it is at this moment; renewing it changes `expiresAtMs`. */
@@ -38,6 +45,8 @@ export interface Lease<B> {
   readonly bufferId: B;
   /** Whether it ends with the first consumer. */
   readonly once: boolean;
+  /** Whom it is for, in listings. */
+  readonly holder: string;
   /** How long a use renews it for. */
   readonly leaseMs: number;
   /** When it ends if nobody uses it, Unix milliseconds. */
@@ -74,6 +83,7 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 export class LeaseTable<B = string> {
   readonly #leases = new Map<string, MutableLease<B>>();
   readonly #holds = new Map<B, { leases: number; readonly notAfterMs: number }>();
+  readonly #onEnd: ((lease: Lease<B>, reason: LeaseEnd) => void) | undefined;
   readonly #onFree: (bufferId: B) => void;
   readonly #leaseMs: number;
   readonly #maxLeaseMs: number;
@@ -83,6 +93,7 @@ export class LeaseTable<B = string> {
 
   /** @throws {ConnectError} `invalid_argument` for a time that is no integer above 0 */
   constructor(options: LeaseTableOptions<B>) {
+    this.#onEnd = options.onEnd;
     this.#onFree = options.onFree;
     this.#leaseMs = checkMs("leaseMs", options.leaseMs ?? DEFAULT_LEASE_MS);
     this.#maxLeaseMs = checkMs("maxLeaseMs", options.maxLeaseMs ?? DEFAULT_MAX_LEASE_MS);
@@ -115,6 +126,7 @@ export class LeaseTable<B = string> {
       reference: crypto.getRandomValues(new Uint8Array(REFERENCE_BYTES)),
       bufferId,
       once: options.once ?? false,
+      holder: options.holder ?? "",
       leaseMs,
       expiresAtMs: Math.min(nowMs + leaseMs, hold.notAfterMs),
       notAfterMs: hold.notAfterMs,
@@ -139,7 +151,7 @@ export class LeaseTable<B = string> {
     const key = referenceKey(reference);
     const lease = this.#leases.get(key);
     if (lease === undefined || this.#nowMs() < lease.expiresAtMs) return lease;
-    this.#end(key, lease);
+    this.#end(key, lease, "expired");
     return undefined;
   }
 
@@ -160,15 +172,12 @@ export class LeaseTable<B = string> {
 
   /** Ends a lease. Returns whether it was live; one that is gone already is no error. */
   release(reference: Uint8Array): boolean {
-    const lease = this.get(reference);
-    if (lease === undefined) return false;
-    this.#end(referenceKey(reference), lease);
-    return true;
+    return this.#give(reference, "released");
   }
 
   /** Ends a lease if it is `once`: the request that consumed it has been acknowledged. Returns whether it ended now. */
   consumed(reference: Uint8Array): boolean {
-    return this.get(reference)?.once === true && this.release(reference);
+    return this.get(reference)?.once === true && this.#give(reference, "consumed");
   }
 
   /** Ends every lease whose time is over. Returns how many. Costs nothing before {@linkcode nextExpiryMs}. */
@@ -178,7 +187,7 @@ export class LeaseTable<B = string> {
     let earliestMs = Infinity;
     for (const [key, lease] of this.#leases) {
       if (lease.expiresAtMs <= nowMs) {
-        this.#end(key, lease);
+        this.#end(key, lease, "expired");
         ended++;
       } else if (lease.expiresAtMs < earliestMs) {
         earliestMs = lease.expiresAtMs;
@@ -193,9 +202,15 @@ export class LeaseTable<B = string> {
     return this.#leases.size === 0 ? undefined : this.#earliestMs;
   }
 
+  /** The leases that live, without renewing them. */
+  *[Symbol.iterator](): Iterator<Lease<B>> {
+    const nowMs = this.#nowMs();
+    for (const lease of this.#leases.values()) if (nowMs < lease.expiresAtMs) yield lease;
+  }
+
   /** Ends every lease, for an owner that closes. */
   clear(): void {
-    for (const [key, lease] of this.#leases) this.#end(key, lease);
+    for (const [key, lease] of this.#leases) this.#end(key, lease, "closed");
     this.#earliestMs = Infinity;
   }
 
@@ -205,8 +220,16 @@ export class LeaseTable<B = string> {
     return lease;
   }
 
-  #end(key: string, lease: Lease<B>): void {
+  #give(reference: Uint8Array, reason: LeaseEnd): boolean {
+    const lease = this.get(reference);
+    if (lease === undefined) return false;
+    this.#end(referenceKey(reference), lease, reason);
+    return true;
+  }
+
+  #end(key: string, lease: Lease<B>, reason: LeaseEnd): void {
     this.#leases.delete(key);
+    this.#onEnd?.(lease, reason);
     const hold = this.#holds.get(lease.bufferId)!;
     if (--hold.leases > 0) return;
     this.#holds.delete(lease.bufferId);

@@ -22,6 +22,6 @@ export { checkWay, MAX_WAYS, wayFromWire, wayToWire } from "./way.ts";
 
 export type { CapabilityIssuerOptions, VerifiedCapability } from "./capability.ts";
 export type { Memory, RedactedWaybill, WaybillInit } from "./descriptor.ts";
-export type { Lease, LeaseOptions, LeaseTableOptions } from "./lease.ts";
+export type { Lease, LeaseEnd, LeaseOptions, LeaseTableOptions } from "./lease.ts";
 export type { Right } from "./rights.ts";
 export type { BusWay, HttpWay, SharedMemoryWay, UcxWay, Way } from "./way.ts";
