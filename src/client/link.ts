@@ -1,22 +1,30 @@
-import type { Interceptor, Transport } from "@connectrpc/connect";
-import type { DescMessage, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
-import type { ContextValues } from "@connectrpc/connect";
+import type { DescMessage, DescMethodStreaming, DescMethodUnary, MessageInitShape } from "@bufbuild/protobuf";
+import type { ContextValues, Interceptor, StreamResponse, Transport, UnaryResponse } from "@connectrpc/connect";
 import type { Bus } from "../bus/bus.ts";
 import type { NodeClients } from "../data/node-clients.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import type { Caller } from "../rpc/caller.ts";
 import type { OperatorRouteOptions } from "../rpc/route.ts";
+import type { AnswerSource, StreamSource } from "../rpc/transport.ts";
 
-/** Who answered a call. Unary responses of an {@linkcode OperatorTransport} have it themselves, those of streams as `source`. */
-export interface AnswerSource {
-  /** The instance that answered. */
-  readonly instance: string;
-  /** Which execution of the request it was, from 1. */
-  readonly attempt: number;
-}
-
-/** Carries the calls of one operator. */
+/** Carries the calls of one operator, and says who answered. */
 export interface OperatorTransport extends Transport {
+  unary<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodUnary<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: MessageInitShape<I>,
+    contextValues?: ContextValues,
+  ): Promise<UnaryResponse<I, O> & AnswerSource>;
+  stream<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodStreaming<I, O>,
+    signal: AbortSignal | undefined,
+    timeoutMs: number | undefined,
+    header: HeadersInit | undefined,
+    input: AsyncIterable<MessageInitShape<I>>,
+    contextValues?: ContextValues,
+  ): Promise<StreamResponse<I, O> & StreamSource>;
   /** Sends a request that nobody answers. Resolves once it is stored, or accepted by an instance. */
   post<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,

@@ -4,7 +4,7 @@ import { GRPCInferenceService, type ModelInferRequest } from "../../gen/inferenc
 import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import { abortError } from "../rpc/error.ts";
 import type { DispatchMode } from "../rpc/route.ts";
-import { busCallOptions } from "../rpc/transport.ts";
+import { type AnswerSource, busCallOptions } from "../rpc/transport.ts";
 import type { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import {
@@ -17,7 +17,7 @@ import {
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
 import { answerIn, isMany, mapped } from "./conversation.ts";
-import type { AnswerSource, Link, OperatorTransport } from "./link.ts";
+import type { Link, OperatorTransport } from "./link.ts";
 import { type InlineChoice, inlineToParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
 import { checkSchema, type TensorSchema } from "./schema.ts";
@@ -162,7 +162,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
             request,
             contextValuesOf(retryKey(call.idempotencyKey, retry), idempotent),
           );
-          const outputs = this.#read(response.message, response as unknown as AnswerSource);
+          const outputs = this.#read(response.message, response);
           return outputs instanceof Promise ? await outputs : outputs;
         } catch (error) {
           if (!idempotent || retry >= (call.retries ?? 2) || ConnectError.from(error).code !== Code.Unavailable) throw error;
@@ -206,7 +206,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
-        yield await this.#read(message, (response as unknown as { source: AnswerSource }).source);
+        yield await this.#read(message, response.source);
       }
     } finally {
       if (stored.length > 0) this.#context.discard(stored);
@@ -233,7 +233,7 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
         contextValuesOf(call.idempotencyKey, false),
       );
       for await (const message of response.message) {
-        yield await this.#read(answerIn(message, this.name), (response as unknown as { source: AnswerSource }).source);
+        yield await this.#read(answerIn(message, this.name), response.source);
       }
     } finally {
       if (kept.length > 0) this.#context.discard(kept);

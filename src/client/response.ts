@@ -3,7 +3,7 @@ import type { DataPlane } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import { decodeOutputs, decodeParameters, type InferParameters, isEncodedReference } from "../tensor/mod.ts";
 import { waybillFromString } from "../waybill/mod.ts";
-import type { AnswerSource } from "./link.ts";
+import type { AnswerSource } from "../rpc/transport.ts";
 import type { AnyTensor } from "./values.ts";
 
 /** What came with outputs, beside them. */

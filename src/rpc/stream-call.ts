@@ -56,6 +56,11 @@ export class StreamCall extends PendingCall implements AsyncIterableIterator<Raw
     return this;
   }
 
+  /** Who answers; known once there is {@linkcode metadata}. */
+  get source(): { instance: string; attempt: number } {
+    return { instance: this.instance ?? "", attempt: this.attempt };
+  }
+
   /** Headers, which come with the first frame. Rejects when the call fails before it. */
   get metadata(): Promise<Metadata> {
     return this.#first.promise;

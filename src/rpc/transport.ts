@@ -92,7 +92,7 @@ export class BusTransport implements Transport {
     header: HeadersInit | undefined,
     input: MessageInitShape<I>,
     contextValues?: ContextValues,
-  ): Promise<UnaryResponse<I, O>> {
+  ): Promise<UnaryResponse<I, O> & AnswerSource> {
     const deadlineMs = this.#deadlineOf(timeoutMs);
     if (this.#interceptors.length === 0) {
       const headers = headersOf(header);
@@ -107,7 +107,8 @@ export class BusTransport implements Transport {
         const response = await this.#unary(method, req.header, req.message, deadlineMs, req.signal, contextValues);
         return response.materialize();
       },
-    });
+      // Interceptors pass on what they do not know.
+    }) as Promise<UnaryResponse<I, O> & AnswerSource>;
   }
 
   stream<I extends DescMessage, O extends DescMessage>(
@@ -117,7 +118,7 @@ export class BusTransport implements Transport {
     header: HeadersInit | undefined,
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
-  ): Promise<StreamResponse<I, O>> {
+  ): Promise<StreamResponse<I, O> & StreamSource> {
     const deadlineMs = this.#deadlineOf(timeoutMs);
     const send = async (
       headers: Headers | PlainHeaders | undefined,
@@ -139,7 +140,7 @@ export class BusTransport implements Transport {
       timeoutMs: deadlineMs,
       req: { ...this.#common(method, header, contextValues), stream: true, method, message: input },
       next: (req) => send(req.header, req.message as AsyncIterable<MessageInitShape<I>>, req.signal),
-    });
+    }) as Promise<StreamResponse<I, O> & StreamSource>;
     // Who still sends may not have asked for the answers yet: a call that fails meanwhile must not end the process.
     response.catch(() => {});
     return response;
@@ -227,6 +228,8 @@ export class BusTransport implements Transport {
   }
 }
 
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
 const EMPTY = new Uint8Array(0);
 const paths = new WeakMap<DescMethod, string>();
 
@@ -238,7 +241,7 @@ export function methodPath(method: DescMethod): string {
 }
 
 /** A unary answer; headers and trailers are parsed when first read. */
-export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O> {
+export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> implements UnaryResponse<I, O>, AnswerSource {
   readonly stream = false as const;
   readonly method: DescMethodUnary<I, O>;
   readonly message: MessageShape<O>;
@@ -270,25 +273,31 @@ export class BusUnaryResponse<I extends DescMessage, O extends DescMessage> impl
   }
 
   /** The same as a plain object: interceptors copy responses by spreading them, which leaves getters behind. */
-  materialize(): UnaryResponse<I, O> & { readonly instance: string; readonly attempt: number } {
+  materialize(): UnaryResponse<I, O> & AnswerSource {
     const { stream, service, method, message, header, trailer, instance, attempt } = this;
     return { stream, service, method, message, header, trailer, instance, attempt };
   }
 }
 
-/** Who answers a stream, as far as is known: set with each message. */
+/** Who answered a call. */
+export interface AnswerSource {
+  /** The instance that answered. */
+  readonly instance: string;
+  /** Which execution of the request it was, from 1. */
+  readonly attempt: number;
+}
+
+/** Who answers a stream. */
 export interface StreamSource {
-  /** The instance that answers; empty before the first message. */
-  instance: string;
-  /** Which execution of the request it is, from 1; 0 before the first message. */
-  attempt: number;
+  /** Set anew with each message. */
+  readonly source: AnswerSource;
 }
 
 /**
  * A stream of answers. Leaving its loop early cancels the call. All that it has is its own property: interceptors copy
  * responses by spreading them.
  */
-export class BusStreamResponse<I extends DescMessage, O extends DescMessage> implements StreamResponse<I, O> {
+export class BusStreamResponse<I extends DescMessage, O extends DescMessage> implements StreamResponse<I, O>, StreamSource {
   readonly stream = true as const;
   readonly service: DescService;
   readonly method: DescMethodStreaming<I, O>;
@@ -296,7 +305,7 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
   /** Filled when the stream has ended. */
   readonly trailer: Headers;
   readonly message: AsyncIterable<MessageShape<O>>;
-  readonly source: StreamSource = { instance: "", attempt: 0 };
+  readonly source: Writable<AnswerSource>;
 
   constructor(
     method: DescMethodStreaming<I, O>,
@@ -309,6 +318,7 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
     this.method = method;
     this.header = metadata.header;
     this.trailer = call.trailer;
+    this.source = call.source;
     this.message = messagesOf(call, method.output, this.source, codecs, registry);
   }
 }
@@ -316,7 +326,7 @@ export class BusStreamResponse<I extends DescMessage, O extends DescMessage> imp
 async function* messagesOf<O extends DescMessage>(
   call: StreamCall,
   type: O,
-  source: StreamSource,
+  source: Writable<AnswerSource>,
   codecs: MessageCodecs,
   registry: Registry | undefined,
 ): AsyncGenerator<MessageShape<O>> {
