@@ -24,6 +24,11 @@ for (
   const step of checkSteps.filter(({ name }) => positionals.length === 0 || positionals.some((part) => name.includes(part)))
 ) {
   const start = performance.now();
+  const reason = await step.whyNot?.();
+  if (reason !== undefined) {
+    console.log(`skipped ${step.name}: ${reason}`);
+    continue;
+  }
   const { code, output } = await step.run();
   const seconds = ((performance.now() - start) / 1000).toFixed(1);
   console.log(`${code === 0 ? "ok    " : "failed"} ${step.name} (${seconds} s)`);

@@ -4,6 +4,7 @@ import { documented } from "./documented.ts";
 import { emit } from "./emit.ts";
 import { generatedAgrees } from "./generated.ts";
 import { missingPackages } from "./lock-file.ts";
+import { runNativeTests, whyNoNativeTests } from "./native-tests.ts";
 import { type Ended, runCommand } from "./run-command.ts";
 import { verifyPackage } from "./verify-package.ts";
 
@@ -12,6 +13,8 @@ export interface CheckStep {
   readonly name: string;
   /** Does it; anything but code 0 is a failure, explained by the output. */
   run(): Promise<Pick<Ended, "code" | "output">>;
+  /** Why it cannot be done on this machine. Left out: it always can. */
+  whyNot?(): Promise<string | undefined>;
 }
 
 /** What the wire looked like when it was last agreed on; `npm run check -- --update-baseline` writes it. */
@@ -68,6 +71,11 @@ async function packageIsSound(): Promise<Ended> {
   return emitted.code === 0 ? await verifyPackage() : emitted;
 }
 
+/** Whether the addon's own tests pass: a failure to build is one of theirs. */
+async function nativeTestsPass(): Promise<Pick<Ended, "code" | "output">> {
+  return await runNativeTests().catch((error: unknown) => ({ code: 1, output: String(error) }));
+}
+
 /** Everything that is checked beside the tests. */
 export const checkSteps: readonly CheckStep[] = [
   command("format (deno fmt)", "deno", "fmt", "--check"),
@@ -82,4 +90,5 @@ export const checkSteps: readonly CheckStep[] = [
   { name: "lock file is complete (npm run lock)", run: lockIsComplete },
   command("required behaviours have tests (npm run behaviours)", process.execPath, "scripts/behaviours.ts"),
   { name: "package (publint, attw)", run: packageIsSound },
+  { name: "native addon (its own tests, sanitizers)", run: nativeTestsPass, whyNot: whyNoNativeTests },
 ];
