@@ -7,6 +7,9 @@ import { type Ended, runCommand } from "../../scripts/lib/run-command.ts";
 /** This repository. */
 export const repository: string = fileURLToPath(new URL("../..", import.meta.url));
 
+// Deno trusts its own list alone, and the registry may stand behind a proxy that npm trusts with the machine's list.
+const trust = { DENO_TLS_CA_STORE: "mozilla,system" };
+
 /** A folder that has nothing to do with this repository. */
 export interface Outside {
   readonly folder: string;
@@ -29,7 +32,8 @@ export async function openOutside(): Promise<Outside> {
       }
     },
     async run([command = "", ...args], below = ".") {
-      const ended: Ended = await runCommand(command, args, { cwd: join(folder, below), capture: true, timeoutMs: 180_000 });
+      const options = { cwd: join(folder, below), capture: true, timeoutMs: 180_000, env: trust };
+      const ended: Ended = await runCommand(command, args, options);
       if (ended.code !== 0) throw new Error(`${command} ${args.join(" ")} ended with code ${ended.code}:\n${ended.output}`);
       return ended.output;
     },
