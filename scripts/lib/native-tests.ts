@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { locateUcx } from "../../src/native/ucx-library.ts";
 import { missingBuildTools, runCmake } from "./native-build.ts";
@@ -44,10 +43,7 @@ export async function runNativeTests(filters: readonly string[] = []): Promise<P
       WAYBILL_SANITIZE: sanitizers,
       CMAKE_BUILD_TYPE: "RelWithDebInfo",
     });
-    const suppressions = join("native/test", `${name}.suppressions`);
     const env = { ...sanitizerOptions, ...(ucx === undefined ? {} : { WAYBILL_TEST_UCX: ucx.path }) };
-    if (name === "tsan" && existsSync(suppressions)) env.TSAN_OPTIONS += `:suppressions=${suppressions}`;
-    if (name === "asan" && existsSync(suppressions)) Object.assign(env, { LSAN_OPTIONS: `suppressions=${suppressions}` });
     const ended = await runCommand(join(folder, "test/waybill_tests"), [...filters], {
       capture: true,
       env,
