@@ -101,6 +101,7 @@ export class Client implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #observers: readonly ClientObserver[];
   #served: ServedTensors | undefined;
+  #put: ((tensor: Tensor) => Promise<Waybill>) | undefined;
   #events: Events | undefined;
 
   /** @internal */
@@ -272,10 +273,13 @@ export class Client implements AsyncDisposable {
   /**
    * Keeps tensors in a store that someone else serves and closes: a worker's client uses its worker's.
    *
+   * @param put keeps them elsewhere, where there is something better
+   *
    * @internal
    */
-  adoptStore(served: ServedTensors): void {
+  adoptStore(served: ServedTensors, put?: (tensor: Tensor) => Promise<Waybill>): void {
     this.#served = { ...served, close: () => Promise.resolve() };
+    this.#put = put;
   }
 
   /** Ends open calls with `canceled`, ends subscriptions to events, stops serving tensors, and closes the connection if `connect` made it. */
@@ -293,6 +297,7 @@ export class Client implements AsyncDisposable {
   }
 
   async #store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill> {
+    if (this.#put !== undefined) return await this.#put(tensor);
     if (this.#served !== undefined) return await this.#served.store.put(tensor);
     return await upload(this.data, this.#link, tensor, options);
   }

@@ -10,8 +10,9 @@ import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { DispatchMode } from "../rpc/route.ts";
 import type { RequestTrace } from "../telemetry/observer.ts";
 import { parseTraceparent, TRACE_HEADERS } from "../telemetry/trace-context.ts";
-import type { InferParameters } from "../tensor/mod.ts";
+import type { InferParameters, Tensor } from "../tensor/mod.ts";
 import { type DelegateOptions, delegateRequest } from "./delegate.ts";
+import { allocateTensor, type SizedDType, type TensorHome } from "./tensor-home.ts";
 
 /** What `execute` returns after it handed its request on: the other operator answers the caller. */
 export class Delegation {
@@ -48,7 +49,10 @@ export class OperatorContext {
   readonly #client: Client;
   readonly #workerLogger: Logger;
   #logger: Logger | undefined;
+  readonly #home: TensorHome | undefined;
   #remote: Set<RemoteTensor> | undefined;
+  #borrowed: RemoteTensor[] | undefined;
+  #allocated: Uint8Array[] | undefined;
   readonly #trace: RequestTrace | undefined;
 
   /** @internal */
@@ -58,6 +62,7 @@ export class OperatorContext {
     request: ModelInferRequest,
     logger: Logger,
     trace: RequestTrace | undefined,
+    home: TensorHome | undefined,
   ) {
     this.#client = client;
     this.#handler = handler;
@@ -67,6 +72,7 @@ export class OperatorContext {
     this.attempt = this.#info.frame.base + this.#info.delivery.attempt;
     this.#workerLogger = logger;
     this.#trace = trace;
+    this.#home = home;
   }
 
   /** The user's own id for the request, so that their logs and these can be laid side by side; {@linkcode callId} where none was given. */
@@ -130,7 +136,24 @@ export class OperatorContext {
     const signal = options.signal === undefined ? this.signal : AbortSignal.any([this.signal, options.signal]);
     const timeoutMs = Math.min(options.timeoutMs ?? 60_000, Math.max(1, this.remainingMs));
     const linked = { ...options, signal, timeoutMs, headers: this.#traceHeaders(options.headers) };
-    return this.#client.linkedOperator<I, O>(name, linked, (tensor) => void (this.#remote ??= new Set()).add(tensor));
+    return this.#client.linkedOperator<I, O>(name, linked, (tensor) => {
+      (this.#remote ??= new Set()).add(tensor);
+      this.borrow(tensor);
+    });
+  }
+
+  /**
+   * A tensor to fill and to return as an output. Where the worker has a sidecar, its memory is the node's: returned as it is, it is
+   * not copied. What it holds at first is not said. Returned, it is the caller's, and not returned, it goes when the request ends: do not
+   * use it after that.
+   *
+   * @throws {ConnectError} `resource_exhausted` when there is no room within 5 s, `canceled` with the request, `invalid_argument` for a bad
+   * shape and for BYTES, whose size does not follow from the shape
+   */
+  async allocate<D extends SizedDType>(dtype: D, shape: readonly number[]): Promise<Tensor<D>> {
+    const tensor = await allocateTensor(this.#home, dtype, shape, { signal: this.signal });
+    if (this.#home !== undefined) (this.#allocated ??= []).push(tensor.bytes);
+    return tensor;
   }
 
   /**
@@ -161,14 +184,38 @@ export class OperatorContext {
   }
 
   /**
-   * Releases what child calls answered and was not answered in turn.
+   * Memory that is lent for what is fetched of a tensor goes back when the request ends.
+   *
+   * @internal
+   */
+  borrow(tensor: RemoteTensor): void {
+    if (this.#home !== undefined) (this.#borrowed ??= []).push(tensor);
+  }
+
+  /**
+   * Releases what child calls answered and was not answered in turn, and gives memory back that was lent or allocated.
    *
    * @internal
    */
   releaseRest(): void {
+    if (this.#borrowed !== undefined || this.#allocated !== undefined) this.#giveBack(this.#borrowed, this.#allocated);
     if (this.#remote === undefined) return;
-    for (const tensor of this.#remote) void tensor.release();
+    const remote = this.#remote;
     this.#remote = undefined;
+    const release = () => {
+      for (const tensor of remote) void tensor.release();
+    };
+    // Releasing gives lent memory back too.
+    if (this.#home === undefined) release();
+    else setImmediate(release);
+  }
+
+  /** Not before the answer is encoded, which may hold views of them. */
+  #giveBack(borrowed: readonly RemoteTensor[] = [], allocated: readonly Uint8Array[] = []): void {
+    setImmediate(() => {
+      for (const tensor of borrowed) tensor.letGo();
+      for (const bytes of allocated) this.#home?.discard(bytes);
+    });
   }
 
   #facts(): Record<string, unknown> {

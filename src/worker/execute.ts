@@ -30,6 +30,7 @@ import type { WorkerMetrics } from "./metrics.ts";
 import type { Operator, OperatorRequest } from "./operator.ts";
 import { noMetrics, type OperatorMetrics } from "./operator-metrics.ts";
 import { streamInfer } from "./stream-infer.ts";
+import type { TensorHome } from "./tensor-home.ts";
 import { type Executing, traced } from "./traced.ts";
 
 const AUTO_INLINE_MAX_BYTES = 64 * 1024;
@@ -37,7 +38,9 @@ const AUTO_INLINE_MAX_BYTES = 64 * 1024;
 /** What an execution needs of its worker. */
 export interface ExecutionHost {
   readonly client: Client;
-  readonly store: TensorStore;
+  readonly store: Pick<TensorStore, "put">;
+  /** Where outputs are made; `undefined` without a sidecar: on the heap. */
+  readonly home: TensorHome | undefined;
   readonly logger: Logger;
   /** `undefined` where nothing is counted. */
   readonly metrics: WorkerMetrics | undefined;
@@ -144,7 +147,8 @@ class Execution implements Executing {
         `Cannot call operator "${name}": this instance serves its version "${version}", got "${message.modelVersion}"`;
       throw fault(text, Code.NotFound, { reason: "WRONG_VERSION", operator: name });
     }
-    return new OperatorContext(this.#host.client, handler, message, this.#host.logger, trace);
+    const { client, logger, home } = this.#host;
+    return new OperatorContext(client, handler, message, logger, trace, home);
   }
 
   // What follows answers without a promise wherever nothing needs one: each turn of the loop counts on small requests.
@@ -160,7 +164,9 @@ class Execution implements Executing {
         inputs[name] = tensor;
         inlineBytes += tensor.byteLength;
       } else {
-        inputs[name] = this.#host.client.data.open(waybillFromString(tensor.descriptor));
+        const opened = this.#host.client.data.open(waybillFromString(tensor.descriptor));
+        context.borrow(opened);
+        inputs[name] = opened;
         remote.push(name);
       }
     }

@@ -56,6 +56,11 @@ export class WorkerMetrics {
     this.#loads = loads;
   }
 
+  /** Adds what other parts of the worker count. */
+  add(metrics: readonly SampledMetric[]): void {
+    for (const metric of metrics) addMetric(this.#registry, metric);
+  }
+
   /** The page that Prometheus reads. */
   page(): Promise<MetricsPage> {
     return pageOf(this.#registry);

@@ -38,5 +38,6 @@ export type {
   TensorOf,
   TensorsOf,
 } from "./operator.ts";
+export type { SizedDType } from "./tensor-home.ts";
 export type { Worker } from "./worker.ts";
 export type { WorkerOptions } from "./worker-options.ts";

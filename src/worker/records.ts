@@ -6,9 +6,9 @@ import {
   OperatorDeclarationSchema,
   type TensorSpec as WireTensorSpec,
 } from "../../gen/waybill/v1/discovery_pb.ts";
+import type { Way as WireWay } from "../../gen/waybill/v1/tensor_pb.ts";
 import { isStandardSchema, type TensorSchema } from "../client/schema.ts";
-import { wayToWire } from "../waybill/mod.ts";
-import type { ServedTensors } from "../client/serve-tensors.ts";
+import { type Way, wayToWire } from "../waybill/mod.ts";
 import type { Operator } from "./operator.ts";
 
 /**
@@ -39,11 +39,22 @@ export interface WorkerFacts {
   readonly host: string;
   readonly pid: number;
   readonly operators: readonly Operator[];
-  readonly served: ServedTensors;
+  /** Who owns what it puts. */
+  readonly node: string;
+  /** Ways to reach that. */
+  readonly ways: WireWay[];
+}
+
+/** The fields of a record that say who owns a worker's tensors. */
+export type NodeFacts = Pick<InstanceRecord, "node" | "ways">;
+
+/** A node as discovery lists it: the worker's own store, or its sidecar. */
+export function nodeFacts({ node, ways }: { readonly node: string; readonly ways: readonly Way[] }): NodeFacts {
+  return { node, ways: ways.map(wayToWire) };
 }
 
 /** A worker as discovery lists it. */
-export function recordOf({ operators, served, ...facts }: WorkerFacts): InstanceRecord {
+export function recordOf({ operators, ...facts }: WorkerFacts): InstanceRecord {
   return create(InstanceRecordSchema, {
     ...facts,
     startedAtMs: BigInt(Date.now()),
@@ -56,8 +67,6 @@ export function recordOf({ operators, served, ...facts }: WorkerFacts): Instance
       idempotent,
       streaming,
     })),
-    node: served.node,
-    ways: served.ways.map(wayToWire),
   });
 }
 

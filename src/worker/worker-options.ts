@@ -30,6 +30,13 @@ export interface WorkerOptions extends Omit<BusOptions, "name"> {
   tracing?: boolean | Tracing;
   /** How its tensors are served to others. Default: over HTTP on 127.0.0.1 and over the bus. */
   tensors?: ServeTensorsOptions;
+  /**
+   * The node's sidecar, `unix:/path/to/node.sock`: outputs are made in its memory, and tensors of the node are read there. Default
+   * `WAYBILL_SIDECAR`, else none: tensors stay in the worker's own memory.
+   */
+  sidecar?: string;
+  /** Bytes of the sidecar's memory that outputs are made in at first. Default: the sidecar's. */
+  segmentBytes?: number;
   /** How long its loop may be blocked before its requests are given to others. Default 30,000 ms. */
   stallMs?: number;
   /** How long it may be silent about a request until another worker gets it, for operators that do not say it. From 500. Default
@@ -84,6 +91,7 @@ export function resolveOptions(options: WorkerOptions, env: Record<string, strin
     metricsPort: options.metricsPort ?? variable(env, "WAYBILL_METRICS_PORT", 65_535),
     metrics: options.metrics ?? flag(env, "WAYBILL_METRICS"),
     tracing: options.tracing ?? flag(env, "WAYBILL_TRACING"),
+    sidecar: options.sidecar ?? (env.WAYBILL_SIDECAR || undefined),
     local: options.local ?? { role: "worker" },
     stallMs: options.stallMs ?? 30_000,
     ackWaitMs: ackWait(options.ackWaitMs ?? variable(env, "WAYBILL_ACK_WAIT_MS", MAX_ACK_WAIT_MS)),

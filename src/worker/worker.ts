@@ -19,8 +19,10 @@ import { Subjects } from "../rpc/subjects.ts";
 import { inferCodecs } from "../tensor/mod.ts";
 import { WorkerMetrics } from "./metrics.ts";
 import { tracingOf } from "./tracing-of.ts";
-import { recordOf } from "./records.ts";
+import { type NodeFacts, nodeFacts, recordOf } from "./records.ts";
 import { followDeclarations, serveOperators } from "./serve-operator.ts";
+import type { JoinedSidecar } from "./session/join-sidecar.ts";
+import type { Session } from "./session/session.ts";
 import { serveStatus, type StatusServer } from "./status-server.ts";
 import { ThreadBeats } from "./thread-beats.ts";
 import { type ResolvedWorkerOptions, resolveOptions, type WorkerOptions } from "./worker-options.ts";
@@ -76,6 +78,7 @@ export class Worker implements AsyncDisposable {
 
   async #stop(drainMs: number): Promise<void> {
     const { bus, server, store, operators, registration, served, client, status, metrics, ownsBus, logger } = this.#parts;
+    const { sidecar } = this.#parts;
     logger.info("Draining", { running: server.running });
     const quietly = (work: Promise<unknown> | undefined) =>
       Promise.resolve(work).catch((error) => logger.debug("While stopping", { error: String(error) }));
@@ -95,6 +98,7 @@ export class Worker implements AsyncDisposable {
     await quietly(status?.close());
     metrics?.close();
     await quietly(client.close());
+    await quietly(sidecar?.link.close());
     if (ownsBus) await quietly(bus.close());
   }
 }
@@ -108,6 +112,7 @@ interface WorkerParts {
   readonly operators: readonly OperatorServer[];
   readonly registration: Registration;
   readonly served: ServedTensors;
+  readonly sidecar: JoinedSidecar | undefined;
   readonly client: Client;
   readonly status: StatusServer | undefined;
   readonly metrics: WorkerMetrics | undefined;
@@ -144,8 +149,16 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     opened.push(() => client.close());
     const served = await serveTensors(bus, namespace, client.data, { logger, ...resolved.tensors, node: instance });
     opened.push(() => served.close());
-    client.adoptStore(served);
-    const host = { client, store: served.store, logger, metrics, tracing };
+    const registered = Promise.withResolvers<Registration>();
+    const sidecar = await joined(resolved, client, served, async (node) => {
+      // A failed update goes with the next renewal.
+      await (await registered.promise).update(node).catch(() => {});
+    });
+    if (sidecar !== undefined) opened.push(() => sidecar.link.close());
+    const home = sidecar?.home;
+    client.adoptStore(served, home && ((tensor) => home.put(tensor)));
+    metrics?.add(sidecar?.metrics ?? []);
+    const host = { client, store: home ?? served.store, home, logger, metrics, tracing };
     const operators = await serveOperators(resolved.operators, {
       discovery,
       server,
@@ -164,9 +177,10 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       host: hostname(),
       pid: process.pid,
       operators: resolved.operators,
-      served,
+      ...nodeFacts(sidecar?.link.session ?? served),
     });
     const registration = await discovery.register(record);
+    registered.resolve(registration);
     logger.info("Serving", { instance, operators: resolved.operators.map((operator) => operator.name), metrics: status?.url });
     return new Worker({
       options: resolved,
@@ -177,6 +191,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       operators,
       registration,
       served,
+      sidecar,
       client,
       status,
       metrics,
@@ -186,6 +201,19 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     for (const close of opened.reverse()) await close().catch(() => {});
     throw error;
   }
+}
+
+/** Loaded only where there is one. */
+async function joined(
+  { sidecar, segmentBytes = 0, name, logger = silentLogger }: ResolvedWorkerOptions,
+  client: Client,
+  served: ServedTensors,
+  onNode: (node: NodeFacts) => Promise<void>,
+): Promise<JoinedSidecar | undefined> {
+  if (sidecar === undefined) return undefined;
+  const { joinSidecar } = await import("./session/join-sidecar.ts");
+  const onChange = (session: Session | undefined) => void onNode(nodeFacts(session ?? served));
+  return await joinSidecar({ sidecar, segmentBytes, name, client, store: served.store, logger, onChange });
 }
 
 /** Beats come from a thread wherever the worker has a connection of its own to repeat. */

@@ -125,7 +125,7 @@ describe("the metrics of a worker", () => {
   });
 
   test("are those that the documentation lists", async () => {
-    const rows = (await readFile("docs/observability.md", "utf8")).split("\n## A worker's metrics\n")[1]?.split("\n## ")[0] ??
+    const rows = (await readFile("docs/observability.md", "utf8")).split("\n## A worker's metrics\n")[1]?.split(/\n##+ /)[0] ??
       "";
     const documented = [...rows.matchAll(/^\| `(waybill_\w+)` \| (\w+) \|([^|]*)\|/gm)].map(([, name, type, labels = ""]) => ({
       name,

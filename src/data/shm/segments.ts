@@ -19,6 +19,7 @@ export class Segments {
   readonly #mapFile: MapFile;
   readonly #files = new Map<string, SegmentFile>();
   readonly #mappings = new Map<string, Mapping>();
+  readonly #awaited = new Map<string, PromiseWithResolvers<void>>();
   #closed = false;
 
   constructor(mapFile: MapFile) {
@@ -35,6 +36,19 @@ export class Segments {
   /** Adds a segment; it is not mapped yet. */
   add(file: SegmentFile): void {
     this.#files.set(file.name, file);
+    this.#awaited.get(file.name)?.resolve();
+    this.#awaited.delete(file.name);
+  }
+
+  /** Settles once a segment is known, or `waitMs` have passed: what names it may be faster than what tells of it. */
+  async known(name: string, waitMs: number): Promise<void> {
+    if (this.#files.has(name) || this.#closed) return;
+    let awaited = this.#awaited.get(name);
+    if (awaited === undefined) this.#awaited.set(name, awaited = Promise.withResolvers());
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => timer = setTimeout(resolve, waitMs));
+    await Promise.race([awaited.promise, late]);
+    clearTimeout(timer);
   }
 
   /**
@@ -55,6 +69,8 @@ export class Segments {
     for (const mapping of this.#mappings.values()) mapping.close();
     this.#mappings.clear();
     this.#files.clear();
+    for (const { resolve } of this.#awaited.values()) resolve();
+    this.#awaited.clear();
   }
 
   #map(name: string): Mapping {
