@@ -20,7 +20,7 @@ export interface SidecarLimits {
   requestTimeoutMs?: number;
   /** How long one request may take as a whole, an upload or a slow reader too; sessions and watches have no end. Default 900,000 ms. */
   transferTimeoutMs?: number;
-  /** How long a connection may stand still while something is to be read or written. Default 30,000 ms. */
+  /** How long a connection may be without a request, and a reader without reading what is there for it. Default 30,000 ms. */
   idleTimeoutMs?: number;
 }
 

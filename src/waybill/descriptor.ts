@@ -196,7 +196,7 @@ export function waybillToMessage(waybill: Waybill): TensorDescriptor {
     dtype: waybill.dtype,
     shape: shapeToWire(waybill.shape),
     byteSize: BigInt(waybill.byteSize),
-    memory: MEMORY_KINDS[waybill.memory],
+    memory: memoryToWire(waybill.memory),
     device: waybill.device,
     expiresAtMs: BigInt(waybill.expiresAtMs),
     ways: waybill.ways.map(wayToWire),
@@ -228,7 +228,17 @@ export function waybillFromMessage(message: TensorDescriptor): Waybill {
   });
 }
 
-function memoryFromWire(kind: TensorDescriptor["memory"]): Memory {
+/** A kind of memory on the wire. */
+export function memoryToWire(memory: Memory): MemoryKind {
+  return MEMORY_KINDS[memory];
+}
+
+/**
+ * A kind of memory from the wire; unspecified is the CPU's.
+ *
+ * @throws {ConnectError} `invalid_argument` for one that is not known
+ */
+export function memoryFromWire(kind: TensorDescriptor["memory"]): Memory {
   switch (kind) {
     case MemoryKind.UNSPECIFIED:
     case MemoryKind.CPU:

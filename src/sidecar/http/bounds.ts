@@ -9,29 +9,48 @@ export interface Bounded {
   readonly endless: boolean;
 }
 
-type Limits = Required<Pick<SidecarLimits, "maxRequests" | "requestTimeoutMs" | "transferTimeoutMs">>;
+type Limits = Required<Pick<SidecarLimits, "maxRequests" | "requestTimeoutMs" | "transferTimeoutMs" | "idleTimeoutMs">>;
+
+/** A request that runs, and how far its answer was when it was looked at last. */
+interface Running {
+  readonly request: NodeRequest;
+  readonly response: NodeResponse;
+  pending: number;
+  sent: number;
+}
 
 /** Keeps requests within bounds in number and time, whatever they are; those that are cut off end with their connection or stream. */
 export class RequestBounds {
   readonly #limits: Limits;
   readonly #kindOf: (path: string, method: string) => Bounded;
-  #running = 0;
+  readonly #running = new Set<Running>();
+  readonly #looking: ReturnType<typeof setInterval>;
 
   constructor(limits: Limits, kindOf: (path: string, method: string) => Bounded) {
     this.#limits = limits;
     this.#kindOf = kindOf;
+    this.#looking = setInterval(() => this.#cutStalled(), limits.idleTimeoutMs);
+    this.#looking.unref();
   }
 
   /** Requests that run. */
   get running(): number {
-    return this.#running;
+    return this.#running.size;
+  }
+
+  /** Looks no more. */
+  close(): void {
+    clearInterval(this.#looking);
   }
 
   /** A listener that answers within the bounds. */
   within(listener: NodeListener): NodeListener {
     return (request, response) => {
-      if (this.#running >= this.#limits.maxRequests) return refuse(request, response, 503, "too many requests run at once");
-      this.#running++;
+      if (this.#running.size >= this.#limits.maxRequests) {
+        return refuse(request, response, 503, "too many requests run at once");
+      }
+      const running = { request, response, pending: 0, sent: 0 };
+      this.#running.add(running);
       const { upload, endless } = this.#kindOf(pathOf(request), request.method ?? "");
       const { requestTimeoutMs, transferTimeoutMs } = this.#limits;
       const cut = () => void request.destroy();
@@ -41,7 +60,7 @@ export class RequestBounds {
       response.once("close", () => {
         clearTimeout(body);
         clearTimeout(whole);
-        this.#running--;
+        this.#running.delete(running);
       });
       try {
         listener(request, response);
@@ -51,6 +70,22 @@ export class RequestBounds {
       }
     };
   }
+
+  /** Ends what its reader has not moved on with since the last look. */
+  #cutStalled(): void {
+    for (const running of this.#running) {
+      const { pending, sent } = progressOf(running);
+      if (pending > 0 && pending === running.pending && sent === running.sent) running.response.destroy();
+      running.pending = pending;
+      running.sent = sent;
+    }
+  }
+}
+
+function progressOf({ request, response }: Running): { pending: number; sent: number } {
+  // A stream of HTTP/2 shares its connection: that others move on says nothing of it.
+  if ("stream" in response) return { pending: response.stream?.writableLength ?? 0, sent: 0 };
+  return { pending: response.writableLength, sent: request.socket?.bytesWritten ?? 0 };
 }
 
 /** The path of a request, without its query. */

@@ -36,7 +36,7 @@ export class Door implements AsyncDisposable {
       // Bodies have bounds of their own: an upload may take longer than other requests.
       {
         noDelay: true,
-        keepAliveTimeout: 60_000,
+        keepAliveTimeout: idleTimeoutMs,
         headersTimeout: requestTimeoutMs,
         requestTimeout: 0,
         connectionsCheckingInterval: Math.ceil(requestTimeoutMs / 4),
@@ -44,7 +44,6 @@ export class Door implements AsyncDisposable {
       },
       listener as RequestListener,
     );
-    this.#http1.timeout = idleTimeoutMs;
     // It checks its connections' times from then on; it never listens itself.
     this.#http1.emit("listening");
     this.#http2 = createHttp2(
@@ -54,7 +53,13 @@ export class Door implements AsyncDisposable {
     this.#http2.on("session", (session) => {
       this.#sessions.add(session);
       session.once("close", () => this.#sessions.delete(session));
-      session.setTimeout(idleTimeoutMs, () => void endSession(session));
+      let streams = 0;
+      session.on("stream", (stream) => {
+        streams++;
+        stream.once("close", () => streams--);
+      });
+      // Requests that run have bounds of their own.
+      session.setTimeout(idleTimeoutMs, () => streams === 0 && session.close());
     });
     // A connection that breaks ends its requests; there is nothing else to do about it.
     this.#http1.on("clientError", (_error, socket) => void socket.destroy());
@@ -136,10 +141,4 @@ export class Door implements AsyncDisposable {
     };
     socket.on("data", onData);
   }
-}
-
-async function endSession(session: ServerHttp2Session): Promise<void> {
-  session.close();
-  await Promise.resolve();
-  session.destroy();
 }
