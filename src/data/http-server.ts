@@ -47,7 +47,8 @@ export const IDLE_SECONDS = 240;
  */
 export async function serveHttp(app: { fetch: FetchHandler }, options: HttpServerOptions = {}): Promise<HttpServer> {
   const { hostname = "127.0.0.1", port = 0, advertiseUrl } = options;
-  const advertised = advertiseUrl === undefined ? undefined : checkUrl(advertiseUrl);
+  // Checked before anything listens.
+  urlOf(hostname, port, advertiseUrl);
   const listen = await adapter();
   let server: ListeningServer;
   try {
@@ -56,10 +57,9 @@ export async function serveHttp(app: { fetch: FetchHandler }, options: HttpServe
     const text = `Cannot serve HTTP on ${hostname}:${port}: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new ConnectError(text, Code.Unavailable, undefined, undefined, cause);
   }
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   let closing: Promise<void> | undefined;
   const close = ({ drainMs = 1_000 }: { drainMs?: number } = {}) => closing ??= closeServer(server, drainMs);
-  return { url: advertised ?? `http://${host}:${server.port}`, close, [Symbol.asyncDispose]: () => close() };
+  return { url: urlOf(hostname, server.port, advertiseUrl), close, [Symbol.asyncDispose]: () => close() };
 }
 
 /** Imported when asked for, so that no runtime loads another's. */
@@ -77,6 +77,17 @@ async function closeServer(server: ListeningServer, drainMs: number): Promise<vo
   await Promise.race([stopped, late]);
   clearTimeout(timer);
   await server.kill();
+}
+
+/**
+ * The URL of a server, without a slash at the end.
+ *
+ * @param advertiseUrl in its place, where others reach it by another one
+ * @throws {ConnectError} `invalid_argument` for a bad `advertiseUrl`
+ */
+export function urlOf(hostname: string, port: number, advertiseUrl: string | undefined): string {
+  if (advertiseUrl !== undefined) return checkUrl(advertiseUrl);
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 function checkUrl(text: string): string {

@@ -147,7 +147,8 @@ async function read(store: TensorStore, request: GetRequest) {
   return { slice, size: byteLength };
 }
 
-function proofOf(tensor: TensorReference | undefined): TensorProof {
+/** The proof in a message; without one it is denied as any bad one is. */
+export function proofOf(tensor: TensorReference | undefined): TensorProof {
   if (tensor === undefined) throw capabilityDenied();
   return tensor;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 export { createTensorApp } from "./http-routes.ts";
-export { serveHttp } from "./http-server.ts";
+export { serveHttp, urlOf } from "./http-server.ts";
 export { serveTensors } from "./serve-tensors.ts";
 
 export type { TensorAppOptions } from "./http-routes.ts";

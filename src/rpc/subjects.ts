@@ -91,6 +91,10 @@ export class Subjects {
     // The store of a user that listens below its own name stays two tokens, so that nobody else may listen there.
     return `${this.#root}.n.${node.includes(".") && isOwnedId(node) ? node : escapeName(node)}`;
   }
+  /** One node's tensor service for those who look after the deployment: it lists what the node holds. */
+  nodeControl(node: string): string {
+    return `${this.#root}.ctl.n.${escapeName(node)}`;
+  }
   /** Where an event is published: its type, who publishes it, then its topic, whose end is marked. */
   event(type: string, component: string, topic: readonly string[]): string {
     return `${this.#root}.evt.${[type, component, ...topic].map(escapeName).join(".")}.${END_OF_TOPIC_TOKEN}`;

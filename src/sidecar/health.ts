@@ -1,16 +1,12 @@
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { type Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/grpc/health/v1/health_pb.ts";
+import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/grpc/health/v1/health_pb.ts";
+import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 
 /** Whether the node serves, as gRPC's health protocol tells it. */
 export class NodeHealth {
-  readonly #services: ReadonlySet<string>;
+  readonly #services: ReadonlySet<string> = new Set(["", NodeService.typeName, Health.typeName]);
   #serving = true;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
-
-  /** @param services full names of the services that can be asked for, such as `waybill.v1.NodeService` */
-  constructor(services: Iterable<string>) {
-    this.#services = new Set(["", ...services]);
-  }
 
   /** Whether it serves. */
   get serving(): boolean {

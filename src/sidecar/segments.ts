@@ -43,7 +43,10 @@ export class NodeSegments implements Disposable {
   /** Why they are not in /dev/shm, where they are not. */
   readonly note: string | undefined;
   readonly #options: NodeSegmentsOptions;
-  readonly #open = new Map<NodeSegment, { readonly fd: number; readonly buffer: ArrayBuffer; readonly file: string | undefined }>();
+  readonly #open = new Map<
+    NodeSegment,
+    { readonly fd: number; readonly buffer: ArrayBuffer; readonly file: string | undefined }
+  >();
   readonly #observers = new Set<SegmentObserver>();
   #bytes = 0;
 
@@ -119,7 +122,9 @@ export class NodeSegments implements Disposable {
       if (removed.length > 0) logger.info("Removed shared memory that dead nodes left", { segments: removed.length });
       return undefined;
     } catch (error) {
-      return `${FOLDER} cannot be used (${error instanceof Error ? error.message : String(error)}): tensors are in memory files`;
+      return `${FOLDER} cannot be used (${
+        error instanceof Error ? error.message : String(error)
+      }): tensors are in memory files`;
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from "../telemetry/metrics/registry.ts";
 import type { ClientObserver } from "../telemetry/observer.ts";
 import { OperatorStats } from "./operator-metrics.ts";
+import { storeMetrics } from "./store-metrics.ts";
 
 /** How full an operator is: read when metrics are. */
 export interface OperatorLoad {
@@ -130,26 +131,4 @@ export class WorkerMetrics {
       },
     ];
   }
-}
-
-function storeMetrics(store: () => TensorStore | undefined): SampledMetric[] {
-  const gauge = (name: string, help: string, value: (store: TensorStore) => number): SampledMetric => ({
-    name,
-    help,
-    type: name.endsWith("_total") ? "counter" : "gauge",
-    samples: () => {
-      const found = store();
-      return [{ labels: {}, value: found === undefined ? 0 : value(found) }];
-    },
-  });
-  return [
-    gauge("waybill_store_used_bytes", "Bytes of tensors that are kept for others", (it) => it.describe().usedBytes),
-    gauge("waybill_store_budget_bytes", "Bytes that may be kept for others", (it) => it.describe().budgetBytes),
-    gauge("waybill_store_leases", "Leases on tensors that are kept for others", (it) => it.describe().leases),
-    gauge(
-      "waybill_store_leaked_leases_total",
-      "Leases that ended by expiry rather than by release",
-      (it) => it.describe().leakedLeases,
-    ),
-  ];
 }

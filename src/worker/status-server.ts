@@ -11,7 +11,7 @@ export interface StatusServer {
 /** Serves `/metrics` for Prometheus, and `/healthz`, on the loopback interface. */
 export async function serveStatus(
   metrics: { page(): Promise<MetricsPage> } | undefined,
-  bus: Bus,
+  bus: Pick<Bus, "connected">,
   port: number,
 ): Promise<StatusServer> {
   const app = new Hono();

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { ListRequest, ListResponseSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { HeldTensorSchema, ListRequest, ListResponseSchema } from "../../../gen/waybill/v1/node_pb.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { shapeToWire } from "../../tensor/shape.ts";
 import { memoryToWire } from "../../waybill/descriptor.ts";
@@ -12,7 +12,7 @@ export function* list(
   store: TensorStore,
   { limit }: Pick<ListRequest, "limit">,
 ): Generator<MessageInitShape<typeof ListResponseSchema>> {
-  let tensors: NonNullable<MessageInitShape<typeof ListResponseSchema>["tensors"]> = [];
+  let tensors: MessageInitShape<typeof HeldTensorSchema>[] = [];
   let left = limit === 0 ? Infinity : limit;
   for (const { shape, byteLength, memory, expiresAtMs, ...lease } of store.list()) {
     if (left-- <= 0) break;

@@ -1,5 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { Pull, PulledSchema, PulledTensorSchema, TensorDescriptor } from "../../../gen/waybill/v1/node_pb.ts";
+import type { Pull, PulledSchema, PulledTensorSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { TensorDescriptor } from "../../../gen/waybill/v1/tensor_pb.ts";
 import type { DataPlane } from "../../data/data-plane.ts";
 import { copyIn, type MemoryBlock } from "../../data/memory.ts";
 import type { TensorStore } from "../../data/store.ts";

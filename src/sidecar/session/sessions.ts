@@ -129,7 +129,8 @@ export class Sessions implements Disposable {
     const session = this.#sessions.get(referenceKey(id));
     if (session === undefined) {
       // Not shown: it is a secret.
-      const text = "Cannot run operations: the session must be one of this start of the node, got another or one that has ended";
+      const text =
+        "Cannot run operations: the session must be one of this start of the node, got another or one that has ended";
       throw fault(text, Code.FailedPrecondition, { reason: "NOT_ATTACHED" });
     }
     const { limits: { maxOperations } } = this.#host;

@@ -1,0 +1,79 @@
+import { hostname } from "node:os";
+import process from "node:process";
+import { create } from "@bufbuild/protobuf";
+import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
+import { InstanceRecordSchema } from "../../gen/waybill/v1/discovery_pb.ts";
+import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
+import { connectBus } from "../bus/connect.ts";
+import { clientOver } from "../client/connect.ts";
+import type { Client } from "../client/client.ts";
+import { runtimeName } from "../data/runtime-name.ts";
+import { KvDiscovery } from "../discovery/kv-discovery.ts";
+import type { Registration } from "../discovery/discovery.ts";
+import { randomId } from "../rpc/ids.ts";
+import { serve, type Served } from "../rpc/serve.ts";
+import type { ClientObserver } from "../telemetry/observer.ts";
+import type { Way } from "../waybill/way.ts";
+import { wayToWire } from "../waybill/way.ts";
+import type { ResolvedSidecarOptions } from "./options.ts";
+
+/** A node's connection to its deployment's broker. */
+export interface NodeBus {
+  /** Over that connection. */
+  readonly client: Client;
+  /** Serves the node's tensors to all, and what it holds to those who look after the deployment. */
+  serve(services: { readonly open: Implementation; readonly control: Implementation }): void;
+  /** Tells discovery of the node. */
+  register(ways: readonly Way[]): Promise<void>;
+  /** Takes the node out of discovery. */
+  unregister(): Promise<void>;
+  close(): Promise<void>;
+}
+
+type Implementation = Partial<ServiceImpl<typeof NodeService>>;
+
+/**
+ * Connects.
+ *
+ * @throws {ConnectError} as `connectBus`
+ */
+export async function openNodeBus(options: ResolvedSidecarOptions, metrics: ClientObserver): Promise<NodeBus> {
+  const { namespace, node, logger, over, servers } = options;
+  const bus = over?.bus ?? await connectBus(servers, { ...options, name: node, local: options.local ?? { role: "worker" } });
+  const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: options.inboxPrefix });
+  const client = clientOver(bus, discovery, { namespace, logger, component: node, metrics });
+  const instance = randomId();
+  const served: Served[] = [];
+  let registration: Registration | undefined;
+  return {
+    client,
+    serve({ open, control }) {
+      const { subjects } = client.caller;
+      for (const [subject, service] of [[subjects.node(node), open], [subjects.nodeControl(node), control]] as const) {
+        const services = [createServiceImplSpec(NodeService, service)];
+        served.push(serve(bus, { namespace, instance: node, subject, services, logger }));
+      }
+    },
+    async register(ways) {
+      await bus.flush();
+      registration = await discovery.register(create(InstanceRecordSchema, {
+        instance,
+        name: node,
+        runtime: runtimeName(),
+        host: hostname(),
+        pid: process.pid,
+        startedAtMs: BigInt(Date.now()),
+        node,
+        ways: ways.map(wayToWire),
+      }));
+    },
+    async unregister() {
+      await registration?.close({ timeoutMs: 1_000 });
+    },
+    async close() {
+      for (const one of served) await one.close({ drainMs: 1_000 });
+      await client.close();
+      if (over === undefined) await bus.close();
+    },
+  };
+}

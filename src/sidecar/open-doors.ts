@@ -1,0 +1,92 @@
+import { chmod, rm } from "node:fs/promises";
+import type { ServiceImpl } from "@connectrpc/connect";
+import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
+import type { Client } from "../client/client.ts";
+import { secretFileOf } from "../data/node-socket.ts";
+import { createTensorApp, urlOf } from "../data/server.ts";
+import type { TensorStore } from "../data/store.ts";
+import { type Access, mustBe, standingKey } from "./access.ts";
+import type { NodeHealth } from "./health.ts";
+import { Door } from "./http/door.ts";
+import { nodeListener } from "./http/node-listener.ts";
+import { operatorRoutes } from "./operators/operator-routes.ts";
+import type { ResolvedSidecarOptions } from "./options.ts";
+import type { NodeSecret } from "./secret.ts";
+import { prepareSocket } from "./socket-file.ts";
+
+/** What is served over HTTP. */
+export interface OpenDoorsOptions {
+  readonly options: ResolvedSidecarOptions;
+  readonly secret: NodeSecret;
+  readonly access: Access;
+  readonly store: TensorStore;
+  readonly health: NodeHealth;
+  /** Calls of operators are passed on over its bus. */
+  readonly client: Client | undefined;
+  readonly service: Partial<ServiceImpl<typeof NodeService>>;
+}
+
+/** Where a node is reached over HTTP. */
+export interface OpenDoors {
+  /** The URL by which others reach it. */
+  readonly url: string;
+  /** Connections now. */
+  readonly connections: number;
+  /** Requests that run. */
+  readonly requests: number;
+  close(options: { drainMs: number }): Promise<void>;
+}
+
+/**
+ * Opens a node's port and its Unix socket, with the secret beside that. Both serve the same.
+ *
+ * @throws {ConnectError} `unavailable` where the port is taken, and as `prepareSocket`
+ */
+export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
+  const { options, secret, access, store, health, client, service } = parts;
+  const { host, port, socketPath, limits, allowedOrigins, logger, node } = options;
+  const allows = (token: string) => access.standingWith(token) !== "anyone";
+  const { listener, bounds } = nodeListener({
+    routes(router) {
+      router.service(NodeService, service).service(Health, health.service);
+      if (client === undefined) return;
+      operatorRoutes(router, {
+        client,
+        node,
+        admit: ({ values }) => mustBe("trusted", values.get(standingKey), "Cannot call an operator"),
+      });
+    },
+    app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),
+    access,
+    limits,
+  });
+  const door = new Door(listener, limits);
+  const secretFile = secretFileOf(socketPath);
+  const close = async (drain: { drainMs: number }) => {
+    await door.close(drain);
+    bounds.close();
+    await rm(secretFile, { force: true });
+  };
+  try {
+    await prepareSocket(socketPath);
+    // Before the socket: who finds that finds the secret too.
+    await secret.write(secretFile);
+    await door.open({ path: socketPath });
+    await chmod(socketPath, 0o600);
+    const url = urlOf(host, await door.open({ host, port }), options.advertiseUrl);
+    return {
+      url,
+      close,
+      get connections() {
+        return door.connections;
+      },
+      get requests() {
+        return bounds.running;
+      },
+    };
+  } catch (error) {
+    await close({ drainMs: 0 });
+    throw error;
+  }
+}
