@@ -9,6 +9,8 @@ export interface CallRequest {
   readonly payload: Uint8Array;
   /** Value of `wb-meta`; empty for none. */
   readonly metadata: string;
+  /** The call's `traceparent`, where it is no part of the metadata; else empty. */
+  readonly trace: string;
   /** Remaining time; `undefined` waits for ever. */
   readonly timeoutMs: number | undefined;
   /** Makes the broker drop a second request with the same key within its window. */

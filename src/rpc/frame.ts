@@ -3,12 +3,14 @@
  * in this order; its payload is the encoded protobuf message, or Connect's error JSON. User metadata travels in `wb-meta`.
  *
  * ```
- * from a caller:    1 request proto <caller> <call> <seq> <timeoutMs> <items> <bytes> <base> <once> <method>
+ * from a caller:    1 request proto <caller> <call> <seq> <timeoutMs> <items> <bytes> <base> <once> <method> [<traceparent>]
  * from an instance: 1 response proto <instance> <attempt> <seq> <word>
  * several of them:  1 pack (<call> <bytes> response proto <instance> <attempt> <seq> <word>)...
  * ```
  *
  * A request of a method whose caller streams holds the first message when its `seq` is 1, and none when it is 0.
+ *
+ * A trace context that is a `traceparent` and nothing else is a field of its own, at the end: traced calls then need no metadata.
  *
  * One short header instead of one per field: building and parsing headers is the largest cost of a small call. A pack holds
  * frames without metadata for several calls of one caller; its payload is theirs, one after the other.
@@ -63,6 +65,8 @@ export interface CallerFrame {
   readonly once: boolean;
   /** `package.Service/Method`, of frames that open a call. */
   readonly method: string;
+  /** The call's `traceparent`, of frames that open one; empty where there is none, or where it stands in the metadata. */
+  readonly trace: string;
 }
 
 /** A frame on its way to a caller. */
@@ -81,7 +85,8 @@ export interface AnswerFrame {
 /** The value of the `wb` header for a caller's frame. */
 export function encodeCallerFrame(frame: CallerFrame): string {
   return `${PROTOCOL_VERSION} ${frame.kind} ${frame.codec} ${frame.caller} ${frame.call} ${frame.seq} ${frame.timeoutMs} ` +
-    `${frame.creditItems} ${frame.creditBytes} ${frame.base} ${frame.once ? 1 : 0} ${frame.method || "-"}`;
+    `${frame.creditItems} ${frame.creditBytes} ${frame.base} ${frame.once ? 1 : 0} ${frame.method || "-"}` +
+    (frame.trace === "" ? "" : ` ${frame.trace}`);
 }
 
 /** The value of the `wb` header for an instance's frame. */
@@ -104,17 +109,26 @@ export function decodeCallerFrame(value: string | undefined): CallerFrame | "ver
   const kind = member(CALLER_KINDS, fields[1]);
   const codec = member(CODECS, fields[2]);
   const [caller, call, method] = [fields[3], fields[4], fields[11]];
+  const trace = fields[12] ?? "";
   const seq = whole(fields[5]);
   const timeoutMs = whole(fields[6]);
   const creditItems = whole(fields[7]);
   const creditBytes = whole(fields[8]);
   const base = whole(fields[9]);
   if (
-    fields.length !== 12 || kind === undefined || codec === undefined || !isOwnedId(caller) || !isId(call) ||
-    method === undefined || seq < 0 || timeoutMs < 0 || creditItems < 0 || creditBytes < 0 || base < 0
+    fields.length < 12 || fields.length > 13 || kind === undefined || codec === undefined || !isOwnedId(caller) ||
+    !isId(call) || method === undefined || !isTrace(trace) || seq < 0 || timeoutMs < 0 || creditItems < 0 || creditBytes < 0 ||
+    base < 0
   ) return undefined;
-  return { kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base, once: fields[10] === "1", method };
+  return { kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base, once: fields[10] === "1", method, trace };
 }
+
+/** Whether a text may stand in a frame as its trace context: a `traceparent` of any version, or nothing. */
+export function isTrace(text: string): boolean {
+  return text === "" || TRACEPARENT.test(text);
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}(?:-[0-9a-f]+){3,8}$/;
 
 /** The caller and call that a frame of another version names, so that it can be told; ids keep their places in all versions. */
 export function addressOf(value: string): { caller: string; call: string } | undefined {

@@ -15,6 +15,13 @@ export interface LazyContextInit {
   readonly info: CallInfo;
 }
 
+/** With the trace context, which stands in the frame where it is all that there is. */
+function requestHeaderOf({ metadata, info: { frame } }: LazyContextInit): Headers {
+  const header = decodeHeader(metadata);
+  if (frame.trace !== "") header.set("traceparent", frame.trace);
+  return header;
+}
+
 // One for all calls: an error captures a stack, which costs more than a small call, and this one tells nothing by it.
 const CALL_ENDED = new ConnectError("The call has ended", Code.Canceled);
 
@@ -54,7 +61,7 @@ export class LazyHandlerContext implements HandlerContext {
     return this.#controller.signal;
   }
   get requestHeader(): Headers {
-    return this.#requestHeader ??= decodeHeader(this.#init.metadata);
+    return this.#requestHeader ??= requestHeaderOf(this.#init);
   }
   get responseHeader(): Headers {
     return this.#responseHeader ??= new Headers();

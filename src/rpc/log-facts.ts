@@ -23,7 +23,7 @@ export function logFacts(
   operator: string | undefined,
   metadata: string | undefined,
 ): RequestFacts {
-  const traceId = parseTraceparent(decodeHeader(metadata).get("traceparent"))?.traceId;
+  const traceId = parseTraceparent(frame.trace || decodeHeader(metadata).get("traceparent"))?.traceId;
   return {
     callId: frame.call,
     method: frame.method,

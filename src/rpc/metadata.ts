@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { PlainHeaders } from "../telemetry/plain-headers.ts";
+import { isTrace } from "./frame.ts";
 
 /** Most bytes of metadata in one frame: a header block is parsed by the broker and by every reader. */
 export const MAX_METADATA_BYTES: number = 16 * 1024;
@@ -25,6 +26,13 @@ export function encodeMetadata(header: Headers | PlainHeaders | undefined, trail
     );
   }
   return value;
+}
+
+/** A call's trace context where it is all that its headers say, for the frame to carry; else empty. */
+export function traceAlone(header: Headers | PlainHeaders | undefined): string {
+  if (!(header instanceof PlainHeaders) || header.length !== 1) return "";
+  const [name, value] = header[0]!;
+  return name === "traceparent" && isTrace(value) ? value : "";
 }
 
 function escaped(char: string): string {

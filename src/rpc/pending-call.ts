@@ -1,10 +1,11 @@
 import { Code, type ConnectError } from "@connectrpc/connect";
 import type { BusMessage } from "../bus/bus.ts";
+import { laterFrame, openingFrame } from "./call-frame.ts";
 import type { CallRequest } from "./call-request.ts";
 import * as timing from "./call-timing.ts";
 import type { Caller } from "./caller.ts";
 import { fault } from "./error.ts";
-import { type AnswerFrame, type CallerFrameKind, encodeCallerFrame, FRAME_HEADER, META_HEADER } from "./frame.ts";
+import { type AnswerFrame, type CallerFrameKind, FRAME_HEADER, META_HEADER } from "./frame.ts";
 import { randomId } from "./ids.ts";
 import { publishLater, storeCancel } from "./later-frames.ts";
 import { unescapeName } from "./names.ts";
@@ -28,7 +29,7 @@ export abstract class PendingCall {
   readonly request: CallRequest;
   /** When the caller stops waiting, on its clock. */
   readonly deadlineAt: number;
-  protected readonly caller: Caller;
+  readonly caller: Caller;
   route: Route;
   /** The instance that answers, once known. */
   protected instance: string | undefined;
@@ -87,7 +88,7 @@ export abstract class PendingCall {
   open(): void {
     const { request, route, caller } = this;
     const headers: Record<string, string> = {
-      [FRAME_HEADER]: this.#frame(request.kind, request.method, request.creditItems, request.creditBytes, request.seq),
+      [FRAME_HEADER]: openingFrame(this),
     };
     if (request.metadata !== "") headers[META_HEADER] = request.metadata;
     // Published again, it might be stored twice.
@@ -190,7 +191,7 @@ export abstract class PendingCall {
   #isStale({ kind, attempt, instance }: AnswerFrame): boolean {
     if (!this.committed) return attempt < this.attempt;
     if (kind === "heartbeat" && instance !== this.instance) {
-      publishLater(this.caller, this.route.control(instance), this.#frame("cancel", "", 0, 0, this.#storedSeq), undefined);
+      publishLater(this.caller, this.route.control(instance), laterFrame(this, "cancel", this.#storedSeq), undefined);
     }
     return attempt !== this.attempt || instance !== this.instance;
   }
@@ -377,7 +378,7 @@ export abstract class PendingCall {
     const { route } = this;
     const asking = this.instance !== undefined && kind === "cancel" || kind === "probe" && this.#state !== "opening";
     const subject = this.instance === undefined ? route.everyone ?? route.subject : route.control(this.instance);
-    const frame = this.#frame(kind, "", creditItems, creditBytes, later ?? this.#storedSeq);
+    const frame = laterFrame(this, kind, later ?? this.#storedSeq, creditItems, creditBytes);
     // While opening, "no responders" is about the request, and must be about nothing else.
     const reply = asking ? this.caller.answerSubject(this.id) : undefined;
     if (kind === "cancel" && this.instance === undefined) {
@@ -385,12 +386,6 @@ export abstract class PendingCall {
       storeCancel(this.caller, route, { caller: this.caller.id, call: this.id }, frame, leftMs);
     }
     publishLater(this.caller, subject, frame, reply, payload);
-  }
-
-  #frame(kind: CallerFrameKind, method: string, creditItems: number, creditBytes: number, seq: number): string {
-    const timeoutMs = this.deadlineAt === Infinity ? 0 : Math.max(1, Math.floor(this.deadlineAt - this.caller.now()));
-    const { id: call, caller: { id: caller }, route: { once }, request: { codec } } = this;
-    return encodeCallerFrame({ kind, codec, caller, call, seq, timeoutMs, creditItems, creditBytes, base: 0, once, method });
   }
 
   #fault(reason: string, what: string, code: Code): ConnectError {

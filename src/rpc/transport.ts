@@ -27,7 +27,7 @@ import type { Caller } from "./caller.ts";
 import { decodeMessage, encodeMessage, generalCodecs, type MessageCodecs } from "./codec.ts";
 import { fault } from "./error.ts";
 import { type Codec, HEADER_ROOM_BYTES } from "./frame.ts";
-import { encodeMetadata, type Metadata } from "./metadata.ts";
+import { encodeMetadata, type Metadata, traceAlone } from "./metadata.ts";
 import type { CallRequest } from "./call-request.ts";
 import type { Route } from "./route.ts";
 import { firstCredit, StreamCall } from "./stream-call.ts";
@@ -195,12 +195,14 @@ export class BusTransport implements Transport {
     contextValues: ContextValues | undefined,
   ): CallRequest {
     const options = contextValues?.get(busCallOptions);
+    const trace = traceAlone(headers);
     return {
       route: this.#route,
       kind: "request",
       method: methodPath(method),
       payload,
-      metadata: encodeMetadata(headers),
+      metadata: trace === "" ? encodeMetadata(headers) : "",
+      trace,
       timeoutMs,
       idempotencyKey: options?.idempotencyKey,
       idempotent: options?.idempotent ?? method.idempotency !== 0,

@@ -41,6 +41,8 @@ export async function delegateRequest(
       timeoutMs: remainingMs === Infinity ? 0 : Math.max(1, Math.floor(remainingMs)),
       base: frame.base + delivery.attempt,
       once: route.once,
+      // In the headers, where it is this request's and no longer the caller's.
+      trace: "",
     }),
   };
   const metadata = encodeMetadata(header);

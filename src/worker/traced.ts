@@ -4,6 +4,7 @@ import { LazyHandlerContext } from "../rpc/handler-context.ts";
 import { decodePairs } from "../rpc/metadata.ts";
 import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { RequestTrace, Tracing } from "../telemetry/observer.ts";
+import { PlainHeaders } from "../telemetry/plain-headers.ts";
 import type { Operator } from "./operator.ts";
 
 /** Answers an operator's requests. */
@@ -12,6 +13,11 @@ export interface Executing {
   infer(message: ModelInferRequest, handler: HandlerContext, trace?: RequestTrace): Promise<ModelInferResponse>;
   /** Many answers. */
   stream(message: ModelInferRequest, handler: HandlerContext, trace?: RequestTrace): AsyncGenerator<ModelInferResponse>;
+}
+
+function headersOf(handler: HandlerContext, trace: string): Headers | PlainHeaders {
+  if (trace !== "") return PlainHeaders.of<[string, string]>(["traceparent", trace]) as PlainHeaders;
+  return handler instanceof LazyHandlerContext ? decodePairs(handler.metadata) : handler.requestHeader;
 }
 
 /** The same, and each execution is traced. Put in front only where there is tracing: others pay nothing for it. */
@@ -27,7 +33,7 @@ export function traced(tracing: Tracing, operator: Operator, inner: Executing): 
       requestId: message.id,
       callId: frame.call,
       attempt: frame.base + delivery.attempt,
-    }, handler instanceof LazyHandlerContext ? decodePairs(handler.metadata) : handler.requestHeader);
+    }, headersOf(handler, frame.trace));
   };
   return {
     async infer(message, handler) {

@@ -26,7 +26,7 @@ const none = new Uint8Array(0);
 function frame(kind: "request" | "post" | "cancel" | "probe", caller: string, call: string, seq = 0): string {
   return encodeCallerFrame({
     ...{ kind, codec: "proto", caller, call, seq, timeoutMs: 5_000, creditItems: 1, creditBytes: 1_000 },
-    ...{ base: 0, once: false, method: "inference.GRPCInferenceService/ModelInfer" },
+    ...{ base: 0, once: false, method: "inference.GRPCInferenceService/ModelInfer", trace: "" },
   });
 }
 

@@ -32,6 +32,7 @@ const callerFrame: fc.Arbitrary<CallerFrame> = fc.record({
   base: whole,
   once: fc.boolean(),
   method: fc.constantFrom("a.b.C/D", "inference.GRPCInferenceService/ModelInfer"),
+  trace: fc.constantFrom("", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
 });
 const name = fc.string({ unit: "binary", minLength: 1, maxLength: 16 }).filter((text) => text.isWellFormed());
 

@@ -172,7 +172,7 @@ describe("a queued request", () => {
       for (let seq = 0; seq <= 3; seq++) {
         const frame = encodeCallerFrame({
           ...{ kind: "cancel", codec: "proto", caller: id, call, seq, timeoutMs: 0, creditItems: 0, creditBytes: 0 },
-          ...{ base: 0, once: false, method: "" },
+          ...{ base: 0, once: false, method: "", trace: "" },
         });
         hostile.publish(w.subjects.everyInstance("op"), new Uint8Array(0), { headers: { [FRAME_HEADER]: frame } });
       }
@@ -221,7 +221,7 @@ describe("a canceled request of an operator that nobody serves", () => {
       await until("both are stored", async () => await w.stored() === 2);
       const frame = encodeCallerFrame({
         ...{ kind: "cancel", codec: "proto", caller: caller.caller.id, call: "x", seq: 2, timeoutMs: 0 },
-        ...{ creditItems: 0, creditBytes: 0, base: 0, once: false, method: "" },
+        ...{ creditItems: 0, creditBytes: 0, base: 0, once: false, method: "", trace: "" },
       });
       const subject = w.subjects.canceled("op", "hostile", "x");
       w.control.publish(subject, new Uint8Array(0), { headers: { [FRAME_HEADER]: frame } });

@@ -86,7 +86,7 @@ export class UploadWorld {
   /** Sends a caller's frame by hand. */
   send(frame: Partial<CallerFrame>, payload: Uint8Array = new Uint8Array(0)): void {
     const usual = { codec: "proto", caller: this.caller.id, call: "by-hand", seq: 0, timeoutMs: 0, method: "" } as const;
-    const rest = { kind: "item", creditItems: 64, creditBytes: 1e6, base: 0, once: false } as const;
+    const rest = { kind: "item", creditItems: 64, creditBytes: 1e6, base: 0, once: false, trace: "" } as const;
     const header = encodeCallerFrame({ ...usual, ...rest, ...frame });
     this.bus.publish(subject, payload, { headers: { [FRAME_HEADER]: header } });
   }
