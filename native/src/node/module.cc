@@ -9,5 +9,6 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   waybill::DefineSegments(env, exports);
   waybill::DefineMappings(env, exports);
   waybill::DefineCapabilities(env, exports);
+  waybill::DefineUcx(env, exports);
   return exports;
 }

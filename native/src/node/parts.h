@@ -9,6 +9,7 @@ namespace waybill {
 void DefineSegments(napi_env env, napi_value exports);
 void DefineMappings(napi_env env, napi_value exports);
 void DefineCapabilities(napi_env env, napi_value exports);
+void DefineUcx(napi_env env, napi_value exports);
 
 }  // namespace waybill
 

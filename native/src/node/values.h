@@ -34,7 +34,7 @@ class Arguments {
   bool Missing(size_t index) const;
 
  private:
-  static constexpr size_t kMost = 10;
+  static constexpr size_t kMost = 12;
 
   bool Refuse(const char* name, const char* wanted) const;
 

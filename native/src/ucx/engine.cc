@@ -31,9 +31,13 @@ Engine::Engine(const Api& api, EngineOptions options, LeaseTable* leases, Comple
       spin_(options_.spin_ns),
       thread_([this] { Run(); }) {}
 
-void Engine::Stop() {
+void Engine::AskToStop() {
   stopping_.store(true);
   commands_.Wake();
+}
+
+void Engine::Stop() {
+  AskToStop();
   if (thread_.joinable()) thread_.join();
 }
 

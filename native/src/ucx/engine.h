@@ -43,6 +43,8 @@ class Engine : private Endpoints::Events {
   Engine& operator=(const Engine&) = delete;
 
   CommandQueue& commands() { return commands_; }
+  // Has the thread end, which tells kClosed.
+  void AskToStop();
   // Fails what is under way, closes everything and ends the thread. Takes a second at most.
   void Stop();
 

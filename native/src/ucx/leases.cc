@@ -6,8 +6,6 @@ namespace waybill::ucx {
 
 namespace {
 
-constexpr uint8_t kRead = 1;
-
 bool Equal(const Lease::Proven& proven, const uint8_t* capability, size_t bytes) {
   if (proven.capability_bytes != bytes) return false;
   uint8_t difference = 0;
@@ -69,20 +67,19 @@ bool LeaseTable::MayRead(Lease* lease, const Reference& reference, const uint8_t
     }
   }
   // Checked for what does not exist as well, so that its answer takes as long.
-  uint8_t rights = 0;
-  uint64_t not_after_ms = 0;
-  if (!verifier_->Verify(reference.data(), capability, bytes, &rights, &not_after_ms) || lease == nullptr) return false;
+  VerifiedCapability verified;
+  if (!checker_.Verify(reference, capability, bytes, &verified) || lease == nullptr) return false;
   Lease::Proven proven{};
   std::copy_n(capability, bytes, proven.capability.begin());
   proven.capability_bytes = static_cast<uint8_t>(bytes);
-  proven.rights = rights;
-  proven.not_after_ms = not_after_ms;
+  proven.rights = verified.rights;
+  proven.not_after_ms = verified.not_after_ms;
   if (lease->proven.size() < Lease::kRemembered) {
     lease->proven.push_back(proven);
   } else {
     lease->proven[lease->next_proven++ % Lease::kRemembered] = proven;
   }
-  return now_ms < not_after_ms && now_ms < lease->expires_at_ms && (rights & kRead) != 0;
+  return now_ms < verified.not_after_ms && now_ms < lease->expires_at_ms && (verified.rights & kRead) != 0;
 }
 
 bool LeaseTable::Unpin(Lease* lease, double* freed) {

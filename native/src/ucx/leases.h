@@ -13,16 +13,7 @@
 
 namespace waybill::ucx {
 
-using Reference = std::array<uint8_t, kReferenceBytes>;
-
-// Proves capabilities: HMAC-SHA-256 chains with the node's key, see src/waybill/capability-format.ts.
-class Verifier {
- public:
-  virtual ~Verifier() = default;
-  // Whether the key's owner issued it for this reference; if so, the rights that are left and its hard end, in Unix milliseconds.
-  virtual bool Verify(const uint8_t* reference, const uint8_t* capability, size_t bytes, uint8_t* rights,
-                      uint64_t* not_after_ms) const = 0;
-};
+using Reference = ReferenceId;
 
 struct LeaseInit {
   double id;
@@ -60,7 +51,8 @@ struct Lease : LeaseInit {
 
 class LeaseTable {
  public:
-  explicit LeaseTable(std::unique_ptr<const Verifier> verifier) : verifier_(std::move(verifier)) {}
+  // `key`: 32 bytes, what the node signs capabilities with.
+  explicit LeaseTable(const uint8_t* key) : checker_(key) {}
 
   // JavaScript's side.
   void Publish(const LeaseInit& init);
@@ -109,7 +101,7 @@ class LeaseTable {
   void Forget(Lease* lease);
   bool MayRead(Lease* lease, const Reference& reference, const uint8_t* capability, size_t bytes, uint64_t now_ms);
 
-  std::unique_ptr<const Verifier> verifier_;
+  const CapabilityChecker checker_;
   std::mutex mutex_;
   std::unordered_map<Reference, std::unique_ptr<Lease>, Hash> leases_;
   std::vector<std::unique_ptr<Lease>> pinned_;

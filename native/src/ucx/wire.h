@@ -10,15 +10,13 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/capability.h"
+
 namespace waybill::ucx {
 
 constexpr unsigned kFetchMessage = 1;
 constexpr unsigned kDataMessage = 2;
 constexpr unsigned kCancelMessage = 3;
-
-constexpr size_t kReferenceBytes = 16;
-// Version, rights, time, count, 8 caveats, tag: what capability-format.ts calls MAX_CAPABILITY_BYTES.
-constexpr size_t kMaxCapabilityBytes = 51;
 
 // Bytes of a FETCH body at most, so that it goes eagerly.
 constexpr size_t kMaxFetchBody = 7168;
