@@ -128,19 +128,15 @@ void UcxHandle::TellAll(napi_value told) {
   }
 }
 
-void UcxHandle::Started(size_t fetches) {
-  if (under_way_ == 0 && !closing_) napi_ref_threadsafe_function(env_, tell_);
-  under_way_ += fetches;
+void UcxHandle::Started(size_t count) {
+  if (under_way_ == 0 && count > 0) napi_ref_threadsafe_function(env_, tell_);
+  under_way_ += count;
 }
 
-void UcxHandle::Ended(size_t fetches) {
-  under_way_ -= fetches < under_way_ ? fetches : under_way_;
-  if (under_way_ == 0 && !closing_) napi_unref_threadsafe_function(env_, tell_);
-}
-
-void UcxHandle::KeepAlive() {
-  if (under_way_ == 0 && !closing_) napi_ref_threadsafe_function(env_, tell_);
-  closing_ = true;
+void UcxHandle::Ended(size_t count) {
+  if (under_way_ == 0) return;
+  under_way_ -= count < under_way_ ? count : under_way_;
+  if (under_way_ == 0) napi_unref_threadsafe_function(env_, tell_);
 }
 
 void UcxHandle::Hold(uint32_t memory, napi_value buffer) {

@@ -28,9 +28,9 @@ class UcxHandle {
   ucx::Engine& engine() { return *engine_; }
   ucx::LeaseTable& leases() { return leases_; }
   ucx::Completions& completions() { return completions_; }
-  /// Keeps the runtime alive while fetches are under way.
-  void Started(size_t fetches);
-  void KeepAlive();
+  /// Keeps the runtime alive while something is under way.
+  void Started(size_t count);
+  void Ended(size_t count);
   /// Keeps a memory's buffer from being collected.
   void Hold(uint32_t memory, napi_value buffer);
   void LetGo(uint32_t memory);
@@ -43,14 +43,12 @@ class UcxHandle {
   static void Tell(napi_env env, napi_value told, void* context, void* data);
   void TellAll(napi_value told);
   void Notify();
-  void Ended(size_t fetches);
 
   napi_env env_;
   napi_ref records_ = nullptr;
   napi_threadsafe_function tell_ = nullptr;
   std::atomic<bool> mute_{false};
   size_t under_way_ = 0;
-  bool closing_ = false;
   bool released_ = false;
   std::unordered_map<uint32_t, napi_ref> buffers_;
   ucx::LeaseTable leases_;

@@ -104,8 +104,20 @@ napi_value UcxClose(napi_env env, napi_callback_info info) {
   const Arguments arguments(env, info);
   UcxHandle* handle = UcxHandleOf(env, arguments);
   if (handle == nullptr) return nullptr;
-  handle->KeepAlive();
   handle->engine().AskToStop();
+  return MakeUndefined(env);
+}
+
+napi_value UcxAwait(napi_env env, napi_callback_info info) {
+  const Arguments arguments(env, info);
+  UcxHandle* handle = UcxHandleOf(env, arguments);
+  bool begins = false;
+  if (handle == nullptr || !arguments.Boolean(1, "begins", &begins)) return nullptr;
+  if (begins) {
+    handle->Started(1);
+  } else {
+    handle->Ended(1);
+  }
   return MakeUndefined(env);
 }
 
@@ -291,6 +303,7 @@ void DefineUcx(napi_env env, napi_value exports) {
   DefineFunction(env, exports, "ucxLoad", UcxLoad);
   DefineFunction(env, exports, "ucxOpen", UcxOpen);
   DefineFunction(env, exports, "ucxClose", UcxClose);
+  DefineFunction(env, exports, "ucxAwait", UcxAwait);
   DefineFunction(env, exports, "ucxRelease", UcxRelease);
   DefineFunction(env, exports, "ucxAddPeer", UcxAddPeer);
   DefineFunction(env, exports, "ucxAddMemory", UcxAddMemory);

@@ -19,7 +19,7 @@ constexpr uint64_t kFlushNs = 300'000'000;
 // What each is for stands in docs/ucx.md.
 constexpr const char* const kSettings[][2] = {
     {"MM_ERROR_HANDLING", "y"}, {"KEEPALIVE_INTERVAL", "500ms"}, {"TCP_USER_TIMEOUT", "2s"}, {"TCP_KEEPIDLE", "1s"},
-    {"TCP_KEEPINTVL", "1s"},    {"TCP_KEEPCNT", "3"},
+    {"TCP_KEEPINTVL", "1s"},    {"TCP_KEEPCNT", "3"},          {"MAX_RNDV_RAILS", "1"},
 };
 
 bool InEnvironment(const std::string& name) { return getenv(("UCX_" + name).c_str()) != nullptr; }
