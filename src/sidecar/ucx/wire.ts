@@ -51,6 +51,8 @@ export class UcxWire implements AsyncDisposable {
   readonly #leases = new Map<number, UcxLease>();
   /** What waits for one record: by its kind and number. */
   readonly #waiting = new Map<string, (value: number) => void>();
+  /** The thread's end; it ends by itself where it could not open. */
+  readonly #ended = Promise.withResolvers<void>();
   #lastId = 0;
   #lastMemory = 0;
   #port = 0;
@@ -205,9 +207,9 @@ export class UcxWire implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#flush();
-    const closed = this.#record(EVENT.closed, OPENING);
+    this.#addon.ucxAwait(this.#wire, true);
     this.#addon.ucxClose(this.#wire);
-    await closed;
+    await this.#ended.promise;
     for (const { fetching, index, from } of this.#slots.drain()) {
       fetching.settled(index, fetchError(OUTCOME.canceled, from, ""));
       fetching.released();
@@ -339,7 +341,8 @@ export class UcxWire implements AsyncDisposable {
       else if (kind === EVENT.reusable) this.#released(id);
       else if (kind === EVENT.used) this.#used(id, value, events[at + 3]!);
       else if (kind === EVENT.opened) this.#opened(id, value);
-      else this.#tell(kind, kind === EVENT.closed ? OPENING : id, value);
+      else if (kind === EVENT.closed) this.#ended.resolve();
+      else this.#tell(kind, id, value);
     }
   }
 
