@@ -34,3 +34,14 @@ export function logLevel(flag: string, text: string | undefined): LogLevel | und
   if (level !== undefined) return level;
   throw refusal(flag, "error, warn, info, debug or a number from 0", text);
 }
+
+const units: Readonly<Record<string, number>> = { "": 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+
+/** A flag that is a number of bytes above 0, with a unit or without. */
+export function bytes(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const [, digits, unit = ""] = /^(\d+(?:\.\d+)?) ?([KMGT]iB)?$/.exec(text) ?? [];
+  const value = Math.floor(Number(digits) * (units[unit] ?? NaN));
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw refusal(flag, "bytes such as 1048576, 512MiB or 8GiB", text);
+}

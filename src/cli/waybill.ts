@@ -19,6 +19,8 @@ export const waybill: CommandDef = defineCommand({
     down: () => import("./down.ts").then(({ down }) => down),
     clients: () => import("./clients.ts").then(({ clients }) => clients),
     worker: () => import("./worker.ts").then(({ worker }) => worker),
+    sidecar: () => import("./sidecar.ts").then(({ sidecar }) => sidecar),
+    tensors: () => import("./tensors.ts").then(({ tensors }) => tensors),
     "dead-letters": () => import("./dead-letters.ts").then(({ deadLetters }) => deadLetters),
     doctor: () => import("./doctor.ts").then(({ doctor }) => doctor),
   },

@@ -9,5 +9,5 @@ export { startSidecar } from "./start-sidecar.ts";
 
 export type { SidecarLimits } from "./limits.ts";
 export type { SidecarOptions, SidecarUcxOptions } from "./options.ts";
-export type { NodeDescription } from "./service/describe.ts";
+export type { NativePart, NodeArena, NodeDescription, NodeFacts } from "./service/describe.ts";
 export type { Sidecar } from "./sidecar.ts";

@@ -1,7 +1,7 @@
 import type { Logger } from "../bus/logger.ts";
 import { Arena } from "../data/arena/arena.ts";
 import { loadNative, type NativeAddon } from "../native/mod.ts";
-import type { NodeDescription } from "./service/describe.ts";
+import type { NativePart } from "./service/describe.ts";
 import { NodeSegments } from "./segments.ts";
 
 /** The shared memory of a node, as far as there is any. */
@@ -11,7 +11,7 @@ export interface NativeMemory {
   /** What tensors are made in; `undefined` for the heap. */
   readonly arena: Arena | undefined;
   /** What was found, for descriptions. */
-  readonly found: NonNullable<NodeDescription["native"]>[number];
+  readonly found: NativePart;
   /** What people should know. */
   readonly notes: readonly string[];
 }
@@ -22,7 +22,12 @@ export function openNativeMemory(
 ): NativeMemory {
   const { sharedMemory, budgetBytes, segmentBytes, logger } = options;
   const { addon, path, unavailable } = loaded();
-  const found = { name: "addon", available: addon !== undefined, version: addon?.version, detail: path ?? unavailable };
+  const found = {
+    name: "addon",
+    available: addon !== undefined,
+    version: addon?.version ?? "",
+    detail: path ?? unavailable ?? "",
+  };
   if (addon === undefined || !sharedMemory) {
     const why = addon === undefined ? unavailable ?? "" : "sharedMemory is off";
     return { addon, segments: undefined, arena: undefined, found, notes: [`Tensors are on the heap: ${why}`] };

@@ -82,7 +82,14 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     logger,
   });
   endings.add("sessions", () => sessions[Symbol.dispose]());
-  const facts = { startId, host, native: [memory.found], ucxTransports: [], gpus: [], notes: memory.notes };
+  const facts = {
+    startId: startId.toString("hex"),
+    host,
+    native: [memory.found],
+    ucxTransports: [],
+    gpus: [],
+    notes: memory.notes,
+  };
   const describe = () => describeNode(facts, { store, segments, sessions });
   const parts = { store, sessions, watches: new Watches(store, limits.maxWatches), describe };
   const service = (place: NodeServicePlace) => sidecarService(parts, place);

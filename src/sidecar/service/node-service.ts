@@ -4,7 +4,7 @@ import { nodeService } from "../../data/node-service.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { mustBe, type Standing } from "../access.ts";
 import type { Sessions } from "../session/sessions.ts";
-import type { NodeDescription } from "./describe.ts";
+import { descriptionToWire, type NodeDescription } from "./describe.ts";
 import { list } from "./list.ts";
 import type { Watches } from "./watches.ts";
 
@@ -45,7 +45,7 @@ export function sidecarService(host: NodeServiceHost, place: NodeServicePlace): 
     },
     describe(_, context) {
       trusted(context, "Cannot describe a node");
-      return host.describe();
+      return descriptionToWire(host.describe());
     },
     async *list(request, context) {
       mustBe("trusted", standingOf(context), "Cannot list tensors");
