@@ -1,6 +1,5 @@
 // The smallest thing that a test program needs: cases with names, and checks that say where they failed.
-#ifndef WAYBILL_TEST_CHECK_H_
-#define WAYBILL_TEST_CHECK_H_
+#pragma once
 
 #include <chrono>
 #include <cstdio>
@@ -54,5 +53,3 @@ inline void Skipped(const char* reason) { printf("  skipped: %s\n", reason); }
   static const waybill::test::Registration registration(text, function); \
   static void function()
 #define TEST(text) WAYBILL_CASE(WAYBILL_JOIN(Case, __LINE__), WAYBILL_JOIN(Registered, __LINE__), text)
-
-#endif

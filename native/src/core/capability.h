@@ -1,6 +1,5 @@
 // Checks capabilities as src/waybill/capability-format.ts defines them; a test compares the two.
-#ifndef WAYBILL_CORE_CAPABILITY_H_
-#define WAYBILL_CORE_CAPABILITY_H_
+#pragma once
 
 #include <array>
 #include <cstddef>
@@ -42,5 +41,3 @@ class CapabilityChecker {
 };
 
 }  // namespace waybill
-
-#endif

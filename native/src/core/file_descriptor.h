@@ -1,6 +1,5 @@
 // An open file that is closed with its owner.
-#ifndef WAYBILL_CORE_FILE_DESCRIPTOR_H_
-#define WAYBILL_CORE_FILE_DESCRIPTOR_H_
+#pragma once
 
 #include <unistd.h>
 
@@ -35,5 +34,3 @@ class FileDescriptor {
 };
 
 }  // namespace waybill
-
-#endif

@@ -1,6 +1,5 @@
 // HMAC-SHA-256 (RFC 2104).
-#ifndef WAYBILL_CORE_HMAC_H_
-#define WAYBILL_CORE_HMAC_H_
+#pragma once
 
 #include <array>
 #include <cstddef>
@@ -35,5 +34,3 @@ Tag Sha256(const uint8_t* message, size_t length);
 bool EqualTags(const Tag& a, const Tag& b);
 
 }  // namespace waybill
-
-#endif

@@ -1,6 +1,5 @@
 // A segment's pages in this process.
-#ifndef WAYBILL_CORE_MAPPING_H_
-#define WAYBILL_CORE_MAPPING_H_
+#pragma once
 
 #include <cstdint>
 #include <memory>
@@ -39,5 +38,3 @@ class Mapping {
 };
 
 }  // namespace waybill
-
-#endif

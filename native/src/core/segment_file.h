@@ -1,6 +1,5 @@
 // Files of shared memory: made, found by their path, and swept away when nobody owns them any more.
-#ifndef WAYBILL_CORE_SEGMENT_FILE_H_
-#define WAYBILL_CORE_SEGMENT_FILE_H_
+#pragma once
 
 #include <cstdint>
 #include <string>
@@ -38,5 +37,3 @@ struct Swept {
 Status SweepSegmentFiles(const std::string& folder, const std::string& prefix, Swept* out);
 
 }  // namespace waybill
-
-#endif

@@ -1,6 +1,5 @@
 // What an operation of the operating system came to.
-#ifndef WAYBILL_CORE_STATUS_H_
-#define WAYBILL_CORE_STATUS_H_
+#pragma once
 
 #include <cerrno>
 #include <cstring>
@@ -21,5 +20,3 @@ struct Status {
 };
 
 }  // namespace waybill
-
-#endif

@@ -10,5 +10,6 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
   waybill::DefineMappings(env, exports);
   waybill::DefineCapabilities(env, exports);
   waybill::DefineUcx(env, exports);
+  waybill::DefineCuda(env, exports);
   return exports;
 }

@@ -1,6 +1,5 @@
 // The parts of the addon. Each adds its functions to the module's exports.
-#ifndef WAYBILL_NODE_PARTS_H_
-#define WAYBILL_NODE_PARTS_H_
+#pragma once
 
 #include <node_api.h>
 
@@ -10,7 +9,6 @@ void DefineSegments(napi_env env, napi_value exports);
 void DefineMappings(napi_env env, napi_value exports);
 void DefineCapabilities(napi_env env, napi_value exports);
 void DefineUcx(napi_env env, napi_value exports);
+void DefineCuda(napi_env env, napi_value exports);
 
 }  // namespace waybill
-
-#endif

@@ -1,6 +1,5 @@
 // Values to and from JavaScript. What does not fit throws a TypeError there and returns false here.
-#ifndef WAYBILL_NODE_VALUES_H_
-#define WAYBILL_NODE_VALUES_H_
+#pragma once
 
 #include <node_api.h>
 
@@ -61,5 +60,3 @@ napi_value Throw(napi_env env, const char* code, const std::string& message);
 napi_value ThrowStatus(napi_env env, const std::string& what, const Status& status);
 
 }  // namespace waybill
-
-#endif
