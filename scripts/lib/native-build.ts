@@ -20,6 +20,9 @@ export const nativeBuild = "native/build";
 /** The addon that src/native loads in a checkout. */
 export const builtAddon: string = join(nativeBuild, "waybill.node");
 
+/** A CUDA driver for machines without a GPU, for tests: device memory is the host's. */
+export const fakeCuda: string = join(nativeBuild, "libfake_cuda.so");
+
 const stamp = join(nativeBuild, "sources.sha256");
 
 /** What the machine lacks to build the addon, or `undefined`. */
@@ -40,7 +43,7 @@ export async function missingBuildTools(): Promise<string | undefined> {
 /** A hash over all that the addon is made of. */
 function sourceHash(): string {
   const hash = createHash("sha256").update(process.version).update(JSON.stringify(process.env.CXX ?? ""));
-  const files = globSync(["native/CMakeLists.txt", "native/src/**/*", "native/third_party/**/*"]).sort();
+  const files = globSync(["native/CMakeLists.txt", "native/{src,third_party,test/fake_cuda}/**/*"]).sort();
   for (const file of [...files, "package.json"]) {
     if (!statSync(file).isFile()) continue;
     hash.update(`${file}\0`).update(file === "package.json" ? packageVersion() : readFileSync(file));
@@ -62,13 +65,19 @@ export function nativeIsCurrent(): boolean {
  *
  * @throws {Error} with the compiler's output
  */
-export async function runCmake(name: string, settings: Readonly<Record<string, string>>): Promise<string> {
+export async function runCmake(
+  name: string,
+  settings: Readonly<Record<string, string>>,
+  ...targets: string[]
+): Promise<string> {
   const folder = join(nativeBuild, name);
   const definitions = Object.entries({ WAYBILL_VERSION: packageVersion(), ...settings }).map(([key, value]) =>
     `-D${key}=${value}`
   );
   const jobs = String(Math.min(availableParallelism(), 8));
-  for (const args of [["-S", "native", "-B", folder, ...definitions], ["--build", folder, "-j", jobs]]) {
+  for (
+    const args of [["-S", "native", "-B", folder, ...definitions], ["--build", folder, "-j", jobs, "--target", ...targets]]
+  ) {
     const { code, output } = await runCommand("cmake", args, { capture: true });
     if (code !== 0) throw new Error(`cmake ${args.join(" ")} failed:\n${output.trimEnd()}`);
   }
@@ -90,10 +99,12 @@ export async function ensureNative(log: (line: string) => void, force: boolean =
   const lock = await takeLock();
   try {
     if (!force && nativeIsCurrent()) return undefined;
-    const folder = await runCmake("release", {});
+    const folder = await runCmake("release", { WAYBILL_TESTS: "ON" }, "waybill", "fake_cuda");
     // Renamed into place: a process that has the old one open keeps it.
-    copyFileSync(join(folder, "waybill.node"), `${builtAddon}.${process.pid}`);
-    renameSync(`${builtAddon}.${process.pid}`, builtAddon);
+    for (const [built, path] of [["waybill.node", builtAddon], ["test/libfake_cuda.so", fakeCuda]] as const) {
+      copyFileSync(join(folder, built), `${path}.${process.pid}`);
+      renameSync(`${path}.${process.pid}`, path);
+    }
     writeFileSync(stamp, hash);
     return undefined;
   } catch (error) {

@@ -38,11 +38,7 @@ export async function runNativeTests(filters: readonly string[] = []): Promise<P
   const ucx = await locateUcx();
   let output = "";
   for (const { name, sanitizers } of builds) {
-    const folder = await runCmake(name, {
-      WAYBILL_TESTS: "ON",
-      WAYBILL_SANITIZE: sanitizers,
-      CMAKE_BUILD_TYPE: "RelWithDebInfo",
-    });
+    const folder = await runCmake(name, { WAYBILL_TESTS: "ON", WAYBILL_SANITIZE: sanitizers }, "waybill_tests");
     const env = { ...sanitizerOptions, ...(ucx === undefined ? {} : { WAYBILL_TEST_UCX: ucx.path }) };
     const ended = await runCommand(join(folder, "test/waybill_tests"), [...filters], {
       capture: true,

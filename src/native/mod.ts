@@ -5,6 +5,8 @@
  */
 export type { NativeAddon } from "./addon.ts";
 export type { CapabilityFunctions, NativeCapability } from "./capability-functions.ts";
+export type { CudaDevice, CudaDriver, CudaFunctions, DeviceArena } from "./cuda-functions.ts";
+export { type CudaLoad, openCuda } from "./cuda.ts";
 export {
   UCX_EVENT_DOUBLES,
   UCX_FETCH_RECORD_BYTES,
