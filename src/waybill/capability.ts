@@ -23,8 +23,6 @@ export const DEFAULT_MAX_LEASE_MS = 86_400_000;
 /** Verified capabilities that an issuer remembers. */
 const CACHE_ENTRIES = 4096;
 
-const LATIN1 = new TextDecoder("latin1");
-
 /** What a capability turned out to allow. */
 export interface VerifiedCapability {
   /** The rights that are left. */
@@ -154,5 +152,6 @@ async function extendChain(
 
 /** Of bytes that have one length each, or differ before the end: the reference is always as long. One character for one byte. */
 function cacheKey(reference: Uint8Array, capability: Uint8Array): string {
-  return LATIN1.decode(reference) + LATIN1.decode(capability);
+  return String.fromCharCode.apply(null, reference as unknown as number[]) +
+    String.fromCharCode.apply(null, capability as unknown as number[]);
 }
