@@ -65,7 +65,14 @@ export type {
   TypedArray,
   ViewDTypes,
 } from "./src/tensor/mod.ts";
-export type { AnyWay, CallOptions as TensorCallOptions, FetchOptions, LocalWay, WayKind } from "./src/data/mod.ts";
+export type {
+  AnyWay,
+  CallOptions as TensorCallOptions,
+  FetchOptions,
+  LocalWay,
+  PutTensorOptions,
+  WayKind,
+} from "./src/data/mod.ts";
 export type { BusWay, HttpWay, Memory, RedactedWaybill, SharedMemoryWay, UcxWay, Way, WaybillInit } from "./src/waybill/mod.ts";
 export type { DescMessage, JsonObject, JsonValue, MessageShape } from "@bufbuild/protobuf";
 

@@ -3,7 +3,7 @@ import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { OperatorDeclarationSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import type { Bus } from "../bus/bus.ts";
 import { type Logger, silentLogger } from "../bus/logger.ts";
-import { DataPlane } from "../data/data-plane.ts";
+import { DataPlane, type PutTensorOptions } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Discovery } from "../discovery/discovery.ts";
 import { Events } from "../events/events.ts";
@@ -101,7 +101,7 @@ export class Client implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #observers: readonly ClientObserver[];
   #served: ServedTensors | undefined;
-  #put: ((tensor: Tensor) => Promise<Waybill>) | undefined;
+  #put: ((tensor: Tensor, options: PutTensorOptions) => Promise<Waybill>) | undefined;
   #events: Events | undefined;
 
   /** @internal */
@@ -248,8 +248,11 @@ export class Client implements AsyncDisposable {
   /**
    * Keeps a tensor on a node and describes it: in this process once {@linkcode serveTensors} was called, else in the store
    * of a node that discovery finds.
+   *
+   * @param options `once` makes it an input of one request: its lease ends once a worker has acknowledged that, even if it was
+   * executed more than once
    */
-  async put(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<RemoteTensor> {
+  async put(tensor: Tensor, options: PutTensorOptions = {}): Promise<RemoteTensor> {
     return this.data.open(await this.#store(tensor, options));
   }
 
@@ -277,7 +280,7 @@ export class Client implements AsyncDisposable {
    *
    * @internal
    */
-  adoptStore(served: ServedTensors, put?: (tensor: Tensor) => Promise<Waybill>): void {
+  adoptStore(served: ServedTensors, put?: (tensor: Tensor, options: PutTensorOptions) => Promise<Waybill>): void {
     this.#served = { ...served, close: () => Promise.resolve() };
     this.#put = put;
   }
@@ -296,9 +299,9 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  async #store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill> {
-    if (this.#put !== undefined) return await this.#put(tensor);
-    if (this.#served !== undefined) return await this.#served.store.put(tensor);
+  async #store(tensor: Tensor, options: PutTensorOptions): Promise<Waybill> {
+    if (this.#put !== undefined) return await this.#put(tensor, options);
+    if (this.#served !== undefined) return await this.#served.store.put(tensor, options);
     return await upload(this.data, this.#link, tensor, options);
   }
 }

@@ -5,7 +5,7 @@ import { OperatorService } from "../../gen/waybill/v1/operator_pb.ts";
 import { abortError } from "../rpc/error.ts";
 import type { DispatchMode } from "../rpc/route.ts";
 import { type AnswerSource, busCallOptions } from "../rpc/transport.ts";
-import type { DataPlane } from "../data/data-plane.ts";
+import type { DataPlane, PutTensorOptions } from "../data/data-plane.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import {
   encodeInferRequest,
@@ -17,6 +17,7 @@ import {
 import type { Waybill } from "../waybill/mod.ts";
 import type { OperatorFacts } from "./catalog.ts";
 import { answerIn, isMany, mapped } from "./conversation.ts";
+import { type InputLives, keepAlive, neededMs } from "./input-leases.ts";
 import type { Link, OperatorTransport } from "./link.ts";
 import { type InlineChoice, inlineToParameter, MESSAGE_ROOM_BYTES, place, type Placed, referenceOf } from "./placement.ts";
 import { readResponse } from "./response.ts";
@@ -34,9 +35,6 @@ export const CORRELATION_PARAMETER = "sequence_id";
 export const PRIORITY_PARAMETER = "priority";
 
 const FIRST_RETRY_MS = 100;
-const MAX_KEEP_ALIVE_MS = 24 * 3600 * 1000;
-/** The owner's clock may differ from ours: the expiry of a descriptor is only its hint. */
-const LEASE_MARGIN_MS = 30_000;
 
 /** How an operator is called; each can be set per handle and per call. */
 export interface CallOptions {
@@ -90,7 +88,7 @@ export interface HandleContext {
   /** What discovery knows. */
   facts(operator: string, version: string | undefined): OperatorFacts | undefined | Promise<OperatorFacts | undefined>;
   /** Keeps a tensor where the operator can fetch it. */
-  store(tensor: Tensor, options: { signal?: AbortSignal; timeoutMs?: number }): Promise<Waybill>;
+  store(tensor: Tensor, options: PutTensorOptions): Promise<Waybill>;
   /** Lets go of what was stored for one request. */
   discard(stored: readonly Waybill[]): void;
   /** Who watches calls. */
@@ -255,14 +253,20 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     const call = { ...this.#options, ...options };
     const transport = this.#transportOf(options);
     const facts = await this.#context.facts(this.name, this.version);
-    const { request } = await this.#request(inputs, call, facts);
+    // Nobody is there to give back what was stored for it: who executes it does.
+    const { request, stored } = await this.#request(inputs, call, facts, { timeoutMs: options.timeoutMs, once: true });
     const contextValues = contextValuesOf(call.idempotencyKey, false);
-    await transport.post(GRPCInferenceService.method.modelInfer, request, {
-      signal: call.signal,
-      timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
-      header: call.headers,
-      contextValues,
-    });
+    try {
+      await transport.post(GRPCInferenceService.method.modelInfer, request, {
+        signal: call.signal,
+        timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
+        header: call.headers,
+        contextValues,
+      });
+    } catch (error) {
+      this.#context.discard(stored);
+      throw error;
+    }
   }
 
   /** Who watches a call, what they are told of it, and the headers that it would send. */
@@ -273,23 +277,35 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     return { observers: this.#context.observers, facts, headers };
   }
 
-  #request(inputs: I, call: HandleOptions, facts: OperatorFacts | undefined): BuiltRequest | Promise<BuiltRequest> {
+  #request(
+    inputs: I,
+    call: HandleOptions,
+    facts: OperatorFacts | undefined,
+    lives: InputLives = call,
+  ): BuiltRequest | Promise<BuiltRequest> {
     const tensors = toTensors(this.#inputsLabel, inputs);
     const schema = call.inputs ?? facts?.inputs;
     const checked = schema === undefined ? undefined : checkSchema(this.#inputsLabel, schema, tensors);
-    return checked === undefined ? this.#place(tensors, call) : checked.then(() => this.#place(tensors, call));
+    return checked === undefined ? this.#place(tensors, call, lives) : checked.then(() => this.#place(tensors, call, lives));
   }
 
-  #place(tensors: Record<string, AnyTensor>, call: HandleOptions): BuiltRequest | Promise<BuiltRequest> {
+  #place(
+    tensors: Record<string, AnyTensor>,
+    call: HandleOptions,
+    lives: InputLives,
+  ): BuiltRequest | Promise<BuiltRequest> {
     const { link, inlineMaxBytes } = this.#context;
     const messageMaxBytes = link.maxMessageBytes - MESSAGE_ROOM_BYTES;
     const placing = place(tensors, {
       inline: call.inline ?? "auto",
       inlineMaxBytes: Math.min(inlineMaxBytes, messageMaxBytes),
       messageMaxBytes,
-      store: (tensor) => this.#context.store(tensor, { signal: call.signal, timeoutMs: timeoutOf(call) }),
+      store: (tensor) => {
+        const { once } = lives;
+        return this.#context.store(tensor, { leaseMs: neededMs(lives), once, signal: call.signal, timeoutMs: timeoutOf(call) });
+      },
       forward: async (tensor) => {
-        await keepAlive(tensor, timeoutOf(call), call.signal);
+        await keepAlive(tensor, neededMs(lives), call.signal);
         return referenceOf(await tensor.descriptorForForwarding());
       },
     });
@@ -354,13 +370,6 @@ function timeoutOf({ timeoutMs = 60_000 }: CallOptions): number | undefined {
     throw new ConnectError(`Cannot call: timeoutMs must be positive, got ${timeoutMs}`, Code.InvalidArgument);
   }
   return timeoutMs === Infinity ? undefined : timeoutMs;
-}
-
-/** The far side must still find the bytes when its turn comes: a lease that would end before is renewed first. */
-async function keepAlive(tensor: RemoteTensor, timeoutMs = MAX_KEEP_ALIVE_MS, signal: AbortSignal | undefined): Promise<void> {
-  const leaseMs = Math.min(timeoutMs, MAX_KEEP_ALIVE_MS) + LEASE_MARGIN_MS;
-  const { expiresAtMs } = tensor.waybill;
-  if (expiresAtMs === 0 || expiresAtMs - Date.now() < leaseMs) await tensor.touch({ leaseMs, signal });
 }
 
 /** The broker would drop what is tried again with the same key, though it may never have been executed. */

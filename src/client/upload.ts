@@ -1,5 +1,5 @@
 import { Code } from "@connectrpc/connect";
-import type { DataPlane } from "../data/data-plane.ts";
+import type { DataPlane, PutTensorOptions } from "../data/data-plane.ts";
 import { fault } from "../rpc/error.ts";
 import type { Tensor } from "../tensor/mod.ts";
 import type { Waybill } from "../waybill/mod.ts";
@@ -10,7 +10,7 @@ export async function upload(
   data: DataPlane,
   link: Link,
   tensor: Tensor,
-  options: { signal?: AbortSignal; timeoutMs?: number },
+  options: PutTensorOptions,
 ): Promise<Waybill> {
   const node = await link.uploadNode(options);
   if (node === undefined) {

@@ -22,7 +22,7 @@ import { type HttpTarget, putOnNode, putOverHttp } from "./put-tensor.ts";
 import { Releases } from "./releases.ts";
 import { RemoteTensor } from "./remote-tensor.ts";
 import type { TensorStore } from "./store.ts";
-import type { ShareOptions } from "./store-types.ts";
+import type { ReleaseOptions, ShareOptions } from "./store-types.ts";
 import { busHandler } from "./way-bus.ts";
 import type { AnyWay, WayHandler } from "./way-handler.ts";
 import { httpHandler } from "./way-http.ts";
@@ -70,6 +70,8 @@ export type PutTarget = { readonly node: string; readonly token?: string } | Htt
 export interface PutTensorOptions extends CallOptions {
   /** How long the lease lasts from its start and from each use. Default: the node's. */
   leaseMs?: number;
+  /** Whether the lease ends once a request that has the tensor as an input was acknowledged. Default `false`. */
+  once?: boolean;
 }
 
 /** Fetches, shares, renews and releases tensors wherever they are. */
@@ -100,7 +102,7 @@ export class DataPlane implements AsyncDisposable {
     ];
     this.#handlers = new Map(handlers.map((handler) => [handler.kind, handler]));
     this.#routes = { handlers: this.#handlers, nodes };
-    this.#releases = new Releases(this.#owners, (owner, waybills, signal) => this.#release(owner, waybills, signal), logger);
+    this.#releases = new Releases(this.#owners, (owner, waybills, options) => this.#release(owner, waybills, options), logger);
     if (logger !== silentLogger) {
       this.#forgotten = new FinalizationRegistry((what) => logger.debug("A tensor was dropped without release()", { what }));
     }
@@ -227,9 +229,13 @@ export class DataPlane implements AsyncDisposable {
     return withDeadline(`Cannot share ${waybill}`, options, async (signal) => {
       const owner = this.#owners.of(waybill);
       if (owner.kind === "local") return await owner.store.share(waybill, options);
-      if (owner.kind !== "bus") return await this.#http.share(waybill, leaseMs, signal);
+      if (owner.kind !== "bus") return await this.#http.share(waybill, options, signal);
       const tensor = { reference: waybill.reference, capability: waybill.capability };
-      const { descriptor } = await this.#client(owner.node).share({ tensor, leaseMs: leaseMs ?? 0 }, { signal });
+      const { descriptor } = await this.#client(owner.node).share({
+        tensor,
+        leaseMs: leaseMs ?? 0,
+        once: options.once ?? false,
+      }, { signal });
       if (descriptor !== undefined) return waybillFromMessage(descriptor);
       throw new ConnectError(`Cannot share ${waybill}: its owner answered without a descriptor`, Code.DataLoss);
     });
@@ -270,6 +276,14 @@ export class DataPlane implements AsyncDisposable {
     return this.#releases.add(waybill);
   }
 
+  /**
+   * Ends a lease that is for one request, once that was acknowledged; of others nothing. It takes the right to read alone, as who
+   * consumes what was passed on has no other. As `release` otherwise.
+   */
+  consumed(waybill: Waybill): Promise<void> {
+    return this.#releases.add(waybill, { consumed: true });
+  }
+
   /** Settles when no release waits or is on its way. */
   flush(): Promise<void> {
     return this.#releases.flush();
@@ -282,13 +296,13 @@ export class DataPlane implements AsyncDisposable {
    * `failed_precondition` for a node by name where no node can be found
    */
   put(target: PutTarget, tensor: Tensor, options: PutTensorOptions = {}): Promise<RemoteTensor> {
-    const { leaseMs } = options;
+    const { leaseMs, once } = options;
     return withDeadline(`Cannot put ${tensor}`, options, async (signal) => {
-      if (!("node" in target)) return this.open(await putOverHttp(this.#fetch, target, tensor, { leaseMs, signal }));
+      if (!("node" in target)) return this.open(await putOverHttp(this.#fetch, target, tensor, { leaseMs, once, signal }));
       const store = this.#owners.store(target.node);
-      if (store !== undefined) return this.open(await store.put(tensor, { leaseMs, signal }));
+      if (store !== undefined) return this.open(await store.put(tensor, { leaseMs, once, signal }));
       const { nodes } = this.#owners;
-      if (nodes !== undefined) return this.open(await putOnNode(nodes, this.#fetch, target, tensor, { leaseMs, signal }));
+      if (nodes !== undefined) return this.open(await putOnNode(nodes, this.#fetch, target, tensor, { leaseMs, once, signal }));
       throw new ConnectError(
         `Cannot put ${tensor} on node "${target.node}": that needs a bus, or a connection to the node`,
         Code.FailedPrecondition,
@@ -312,9 +326,13 @@ export class DataPlane implements AsyncDisposable {
     return this.close();
   }
 
-  async #release(owner: Owner, waybills: Waybill[], signal: AbortSignal): Promise<void> {
-    if (owner.kind === "bus") await this.#client(owner.node).release({ tensors: waybills.map(proofOf) }, { signal });
-    else await Promise.all(waybills.map((waybill) => this.#http.release(waybill, signal)));
+  async #release(
+    owner: Owner,
+    waybills: Waybill[],
+    { consumed = false, signal }: ReleaseOptions & { readonly signal: AbortSignal },
+  ): Promise<void> {
+    if (owner.kind === "bus") await this.#client(owner.node).release({ tensors: waybills.map(proofOf), consumed }, { signal });
+    else await Promise.all(waybills.map((waybill) => this.#http.release(waybill, consumed, signal)));
   }
 
   #client(node: string) {

@@ -5,6 +5,7 @@ import type { Waybill } from "../waybill/descriptor.ts";
 import { waybillFromString } from "../waybill/encoding.ts";
 import { errorFromHttp } from "./http-error.ts";
 import { httpWay } from "./owners.ts";
+import type { ShareOptions } from "./store-types.ts";
 import { readText } from "./stream.ts";
 import { bearer } from "./way-http.ts";
 
@@ -22,8 +23,8 @@ export class HttpOwner {
   }
 
   /** Makes a second lease. */
-  async share(waybill: Waybill, leaseMs: number | undefined, signal: AbortSignal | undefined): Promise<Waybill> {
-    return waybillFromString(await this.#send("share a tensor", "POST", "/share", waybill, { leaseMs }, signal));
+  async share(waybill: Waybill, { leaseMs, once }: ShareOptions, signal: AbortSignal | undefined): Promise<Waybill> {
+    return waybillFromString(await this.#send("share a tensor", "POST", "/share", waybill, { leaseMs, once }, signal));
   }
 
   /** Renews a lease; returns when it ends now, Unix milliseconds. */
@@ -35,8 +36,8 @@ export class HttpOwner {
   }
 
   /** Ends a lease. */
-  async release(waybill: Waybill, signal: AbortSignal | undefined): Promise<void> {
-    await this.#send("release a tensor", "DELETE", "", waybill, undefined, signal);
+  async release(waybill: Waybill, consumed: boolean, signal: AbortSignal | undefined): Promise<void> {
+    await this.#send("release a tensor", "DELETE", consumed ? "?consumed=true" : "", waybill, undefined, signal);
   }
 
   async #send(

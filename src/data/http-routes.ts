@@ -38,9 +38,9 @@ export interface TensorAppOptions {
  * | route | does |
  * | --- | --- |
  * | `GET`, `HEAD /v1/tensors/:reference` | the bytes, with `Range` a part of them |
- * | `DELETE /v1/tensors/:reference` | ends the lease |
+ * | `DELETE /v1/tensors/:reference` | ends the lease; with `?consumed=true` only one that is for one request |
  * | `POST /v1/tensors/:reference/touch` | renews it; the body may be `{"leaseMs": 60000}` |
- * | `POST /v1/tensors/:reference/share` | a second lease, likewise |
+ * | `POST /v1/tensors/:reference/share` | a second lease, likewise; with `"once": true` for one request |
  * | `PUT /v1/tensors?dtype=FP32&shape=1,3` | a new tensor |
  *
  * The reference is Base64url, and so is the capability, which is the bearer token; of `PUT` that is `acceptUploads.token`.
@@ -71,15 +71,15 @@ export function createTensorApp(store: TensorStore, options: TensorAppOptions = 
     });
   });
   app.delete("/v1/tensors/:reference", async (c) => {
-    await store.release(proof(c));
+    await store.release(proof(c), { consumed: c.req.query("consumed") === "true" });
     return c.body(null, 204);
   });
   app.post("/v1/tensors/:reference/touch", async (c) => {
-    const expiresAtMs = await store.touch(proof(c), await readLeaseMs(c.req.raw));
+    const expiresAtMs = await store.touch(proof(c), (await readOptions(c.req.raw)).leaseMs);
     return c.json({ expiresAtMs });
   });
   app.post("/v1/tensors/:reference/share", async (c) => {
-    const waybill = await store.share(proof(c), { leaseMs: await readLeaseMs(c.req.raw) });
+    const waybill = await store.share(proof(c), await readOptions(c.req.raw));
     return answerWaybill(c, waybill, 201);
   });
   app.put("/v1/tensors", async (c) => {
@@ -114,16 +114,18 @@ function answerWaybill(c: Context, waybill: Waybill, status: 201): Response {
   return c.json(waybillToJson(waybill), status);
 }
 
-async function readLeaseMs(request: Request): Promise<number | undefined> {
+async function readOptions(request: Request): Promise<{ leaseMs?: number; once?: boolean }> {
   const text = await readText(request.body, MAX_OPTIONS_BYTES);
-  if (text === "") return undefined;
+  if (text === "") return {};
   let options: unknown;
   try {
     options = JSON.parse(text);
   } catch (cause) {
     throw invalidArgument("Cannot read options: they must be a JSON object, got something else", cause);
   }
-  if (typeof options !== "object" || options === null || !("leaseMs" in options)) return undefined;
-  if (typeof options.leaseMs === "number") return options.leaseMs;
+  if (typeof options !== "object" || options === null) return {};
+  const once = "once" in options && options.once === true;
+  if (!("leaseMs" in options)) return { once };
+  if (typeof options.leaseMs === "number") return { leaseMs: options.leaseMs, once };
   throw invalidArgument(`Cannot read options: leaseMs must be a number, got ${show(options.leaseMs)}`);
 }

@@ -9,7 +9,7 @@ import type { UploadInit } from "./uploads.ts";
 const ACTION = "Cannot upload";
 
 /**
- * Reads what `PUT /v1/tensors` says about its body: `dtype`, `shape`, `lease_ms` and `byte_size` in the query, or the first two in
+ * Reads what `PUT /v1/tensors` says about its body: `dtype`, `shape`, `lease_ms`, `once` and `byte_size` in the query, or the first two in
  * the headers `waybill-dtype` and `waybill-shape`. The size of BYTES is that of the body where the query does not name it.
  *
  * @throws {ConnectError} `invalid_argument`
@@ -30,7 +30,8 @@ export function uploadInit(request: Request): UploadInit {
     throw invalidArgument(`${ACTION}: content-length must be ${byteSize}, got ${show(announced)}`);
   }
   const leaseMs = searchParams.get("lease_ms");
-  return { dtype, shape, byteSize, leaseMs: leaseMs === null ? undefined : parseCount("lease_ms", leaseMs) };
+  const once = searchParams.get("once") === "true";
+  return { dtype, shape, byteSize, leaseMs: leaseMs === null ? undefined : parseCount("lease_ms", leaseMs), once };
 }
 
 /**

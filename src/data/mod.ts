@@ -24,6 +24,7 @@ export type { StoreLease, StoreObserver } from "./store-observer.ts";
 export type {
   LeaseListing,
   PutOptions,
+  ReleaseOptions,
   ReserveOptions,
   ShareOptions,
   StoreDescription,

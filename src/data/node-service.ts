@@ -57,7 +57,7 @@ export function nodeService(store: TensorStore, options: NodeServiceOptions = {}
     putStream: (messages, context) => putStream(store, messages, context),
     get: (request) => get(store, request, { maxChunkBytes, way: options.way ?? "bus" }),
     async share(request) {
-      const waybill = await store.share(proofOf(request.tensor), { leaseMs: request.leaseMs || undefined });
+      const waybill = await store.share(proofOf(request.tensor), { leaseMs: request.leaseMs || undefined, once: request.once });
       return { descriptor: waybillToMessage(waybill) };
     },
     async touch(request) {
@@ -71,7 +71,9 @@ export function nodeService(store: TensorStore, options: NodeServiceOptions = {}
     async release(request) {
       checkCount(request.tensors);
       // A bad one must not keep the others.
-      const results = await Promise.allSettled(request.tensors.map((tensor) => store.release(proofOf(tensor))));
+      const results = await Promise.allSettled(
+        request.tensors.map((tensor) => store.release(proofOf(tensor), { consumed: request.consumed })),
+      );
       for (const result of results) if (result.status === "rejected") throw result.reason;
       return {};
     },
@@ -113,6 +115,7 @@ function begin(store: TensorStore, request: PutRequest, context: HandlerContext)
     shape: shapeFromWire(request.shape, "Cannot upload"),
     byteSize: Number(request.byteSize),
     leaseMs: request.leaseMs || undefined,
+    once: request.once,
   };
   return store.uploads.begin(init, { signal: context.signal });
 }

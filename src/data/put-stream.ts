@@ -22,8 +22,8 @@ export async function putStream(
 ): Promise<MessageInitShape<typeof PutStreamResponseSchema>> {
   const pieces = messages[Symbol.asyncIterator]();
   const start = startOf(await pieces.next());
-  const { dtype, shape, byteSize, leaseMs } = start;
-  const init = { dtype, shape: shapeFromWire(shape, ACTION), byteSize: Number(byteSize), leaseMs: leaseMs || undefined };
+  const { dtype, shape, byteSize, leaseMs, once } = start;
+  const init = { dtype, shape: shapeFromWire(shape, ACTION), byteSize: Number(byteSize), leaseMs: leaseMs || undefined, once };
   const upload = await store.uploads.begin(init, { signal: context.signal });
   const ended = new AbortController();
   upload.onEnd = (error) => ended.abort(error);

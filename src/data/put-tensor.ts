@@ -21,6 +21,8 @@ const DIMENSION_BYTES = 10;
 export interface UploadOptions {
   /** How long the lease lasts from its start and from each use. Default: the node's. */
   leaseMs?: number;
+  /** Whether the lease ends once a request that has the tensor as an input was acknowledged. Default `false`. */
+  once?: boolean;
   /** Gives up when aborted; the node frees what has arrived. */
   signal?: AbortSignal;
 }
@@ -34,7 +36,7 @@ export async function putInPieces(
   nodes: NodeClients,
   node: string,
   tensor: Tensor,
-  { leaseMs, signal }: UploadOptions,
+  { leaseMs, once, signal }: UploadOptions,
 ): Promise<Waybill> {
   const client = nodes.of(node);
   const { bytes } = tensor;
@@ -53,6 +55,7 @@ export async function putInPieces(
     shape: shapeToWire(tensor.shape),
     byteSize: BigInt(bytes.length),
     leaseMs: leaseMs ?? 0,
+    once: once ?? false,
     data: bytes.subarray(0, pieceBytes),
   }, { signal });
   let last: PutResponse = first;
@@ -126,12 +129,13 @@ export async function putOverHttp(
   fetch: typeof globalThis.fetch,
   target: HttpTarget,
   tensor: Tensor,
-  { leaseMs, signal }: UploadOptions,
+  { leaseMs, once, signal }: UploadOptions,
 ): Promise<Waybill> {
   const url = new URL(target.url);
   url.searchParams.set("dtype", tensor.dtype);
   url.searchParams.set("shape", tensor.shape.join(","));
   if (leaseMs !== undefined) url.searchParams.set("lease_ms", String(leaseMs));
+  if (once === true) url.searchParams.set("once", "true");
   const response = await fetch(url, {
     method: "PUT",
     headers: {

@@ -2,6 +2,7 @@ import type { Logger } from "../bus/logger.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { withDeadline } from "../rpc/deadline.ts";
 import { type NearOwner, type Owner, ownerKey, type Owners } from "./owners.ts";
+import type { ReleaseOptions } from "./store-types.ts";
 
 /** How long an owner may take to answer; then its leases are left to expire. */
 const ANSWER_MS = 5_000;
@@ -16,11 +17,16 @@ const HTTP_BATCH = 16;
 
 interface Line {
   readonly owner: Owner;
+  readonly options: ReleaseOptions;
   waiting: { waybill: Waybill; done: () => void }[];
 }
 
 /** Sends a batch of releases. */
-export type SendReleases = (owner: Owner, waybills: Waybill[], signal: AbortSignal) => Promise<void>;
+export type SendReleases = (
+  owner: Owner,
+  waybills: Waybill[],
+  options: ReleaseOptions & { readonly signal: AbortSignal },
+) => Promise<void>;
 
 /**
  * Releases, in batches: one message to an owner is on its way at a time, and what comes meanwhile goes together in the next. None
@@ -41,13 +47,13 @@ export class Releases {
   }
 
   /** Ends a lease. Settles once its owner has answered or will not. */
-  add(waybill: Waybill): Promise<void> {
+  add(waybill: Waybill, options: ReleaseOptions = {}): Promise<void> {
     const owner = this.#owners.of(waybill);
-    if (owner.kind === "local") return this.#releaseHere(owner.store, waybill);
-    const key = ownerKey(owner, waybill);
+    if (owner.kind === "local") return this.#releaseHere(owner.store, waybill, options);
+    const key = `${options.consumed === true} ${ownerKey(owner, waybill)}`;
     let line = this.#lines.get(key);
     if (line === undefined) {
-      line = { owner, waiting: [] };
+      line = { owner, options, waiting: [] };
       this.#lines.set(key, line);
       void this.#run(key, line);
     }
@@ -65,8 +71,8 @@ export class Releases {
   }
 
   /** Needs no message, so nothing to gather and no time limit. */
-  #releaseHere(store: NearOwner, waybill: Waybill): Promise<void> {
-    return store.release(waybill).catch((error) => {
+  #releaseHere(store: NearOwner, waybill: Waybill, options: ReleaseOptions): Promise<void> {
+    return store.release(waybill, options).catch((error) => {
       this.#logger.debug("Cannot release a tensor: its lease will expire", { node: waybill.node, error: String(error) });
     });
   }
@@ -81,7 +87,8 @@ export class Releases {
       const batch = line.waiting.splice(0, this.#batchSize(line.owner));
       try {
         await withDeadline("Cannot release tensors", { timeoutMs: ANSWER_MS }, (signal) => {
-          return this.#send(line.owner, batch.map(({ waybill }) => waybill), signal as AbortSignal);
+          const sending = { ...line.options, signal: signal as AbortSignal };
+          return this.#send(line.owner, batch.map(({ waybill }) => waybill), sending);
         });
       } catch (error) {
         this.#logger.debug("Cannot release tensors: their leases will expire", {

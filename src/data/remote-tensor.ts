@@ -195,6 +195,15 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   }
 
   /**
+   * The request that had it as an input was acknowledged: ends a lease that is for one request.
+   *
+   * @internal
+   */
+  consumed(): void {
+    if (this.#waybill.once && this.#released === undefined) void this.#plane.consumed(this.#waybill);
+  }
+
+  /**
    * Gives memory back that was lent for what was fetched; another fetch asks for it anew.
    *
    * @internal

@@ -10,7 +10,7 @@ import { checkAtLeast } from "./check.ts";
 import type { HeldTensor } from "./held-tensor.ts";
 import { StoreLedger } from "./store-ledger.ts";
 import { type StoreLease, StoreObservers } from "./store-observer.ts";
-import type { LeaseListing, PutOptions, ShareOptions, StoreWay, TensorProof } from "./store-types.ts";
+import type { LeaseListing, PutOptions, ReleaseOptions, ShareOptions, StoreWay, TensorProof } from "./store-types.ts";
 import { wayTo } from "./store-way.ts";
 
 /** Expired leases wait this long for company: a sweep looks at every lease. */
@@ -120,6 +120,7 @@ export class StoreLeases {
         memory: held.memory,
         device: held.device,
         expiresAtMs,
+        once: lease.once,
         ways: this.#options.ways().flatMap((way) => wayTo(way, reference, held.location)),
         capability: await this.#issuer.issue(reference, rights, Math.min(notAfterMs, lease.notAfterMs)),
       });
@@ -159,17 +160,13 @@ export class StoreLeases {
   /**
    * Ends a lease; one that is gone already is no error.
    *
+   * @param options.consumed only if it is `once`, which takes the right to read alone
    * @throws {ConnectError} `permission_denied`
    */
-  async release({ reference, capability }: TensorProof): Promise<void> {
-    await this.#issuer.verify(capability, reference, "release", this.#nowMs());
-    this.#table.release(reference);
-    this.#options.onEnd();
-  }
-
-  /** Ends a lease if it is `once`. */
-  consumed(reference: Uint8Array): void {
-    this.#table.consumed(reference);
+  async release({ reference, capability }: TensorProof, { consumed = false }: ReleaseOptions = {}): Promise<void> {
+    await this.#issuer.verify(capability, reference, consumed ? "read" : "release", this.#nowMs());
+    if (consumed) this.#table.consumed(reference);
+    else this.#table.release(reference);
     this.#options.onEnd();
   }
 

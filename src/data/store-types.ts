@@ -93,6 +93,15 @@ export interface ShareOptions {
   holder?: string;
 }
 
+/** How to end a lease. */
+export interface ReleaseOptions {
+  /**
+   * Whether it is because the request that had the tensor as an input was acknowledged: that ends a lease that is `once` and no other, and
+   * takes the right to read. Default `false`.
+   */
+  consumed?: boolean;
+}
+
 /** A tensor and the part of it that was asked for. */
 export interface StoredTensor {
   /** What its elements are. */

@@ -21,6 +21,7 @@ import type { StoreLease, StoreObserver } from "./store-observer.ts";
 import type {
   LeaseListing,
   PutOptions,
+  ReleaseOptions,
   ReserveOptions,
   ShareOptions,
   StoreDescription,
@@ -260,13 +261,8 @@ export class TensorStore implements AsyncDisposable {
    *
    * @throws {ConnectError} `permission_denied` as `get`
    */
-  async release(proof: TensorProof): Promise<void> {
-    await this.#leases.release(proof);
-  }
-
-  /** Ends a lease if it is `once`: the request that consumed it was acknowledged. For the owner itself. */
-  consumed(reference: Uint8Array): void {
-    this.#leases.consumed(reference);
+  async release(proof: TensorProof, options: ReleaseOptions = {}): Promise<void> {
+    await this.#leases.release(proof, options);
   }
 
   /** Notes that bytes were read by a way, which renews the lease where it lives. For what serves the store: it has checked the proof. */

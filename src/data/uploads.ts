@@ -26,6 +26,8 @@ export interface UploadInit {
   byteSize: number;
   /** How long the lease lasts from its start and from each use. Default: the store's. */
   leaseMs?: number;
+  /** Whether the lease ends with the request that consumes it. Default `false`. */
+  once?: boolean;
 }
 
 /** What uploads need of their store. */
@@ -203,7 +205,7 @@ export class Uploads {
       room.give();
       throw error;
     }
-    return this.#host.adopt(room, content, { leaseMs: init.leaseMs });
+    return this.#host.adopt(room, content, { leaseMs: init.leaseMs, once: init.once });
   }
 
   #expire(): void {

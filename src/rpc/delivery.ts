@@ -33,6 +33,11 @@ export interface CallInfo {
    * ended before: then what was handed on is nobody's.
    */
   delegate(operatorToken: string, storedSeq: number): boolean;
+  /**
+   * Calls back once the handler has returned and the request is acknowledged, so that what it brought is needed no more; never where
+   * it was handed on or goes to another instance.
+   */
+  whenConsumed(callback: () => void): void;
 }
 
 /** Carries {@linkcode CallInfo} in Connect's context values. */

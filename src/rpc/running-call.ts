@@ -42,6 +42,9 @@ export class RunningCall implements CallInfo, InboundOwner {
   #answered = false;
   /** The broker has confirmed that it never delivers the request again. */
   #committed = false;
+  /** The broker was told that the request is dealt with. */
+  #acknowledged = false;
+  #consumers: (() => void)[] | undefined;
   #slotFree = false;
   #sent = 0;
   #absence: Absence | undefined;
@@ -119,7 +122,12 @@ export class RunningCall implements CallInfo, InboundOwner {
       this.#server.publishFinal(this.key, this.frame, this.#header("moved", storedSeq, operatorToken), EMPTY);
     }
     this.#acknowledge();
+    this.#consumers = undefined;
     return true;
+  }
+
+  whenConsumed(callback: () => void): void {
+    (this.#consumers ??= []).push(callback);
   }
 
   /** A frame that the caller sent later. */
@@ -262,6 +270,7 @@ export class RunningCall implements CallInfo, InboundOwner {
       throw fault(text, Code.Unavailable, { reason: "UNCONFIRMED", instance: this.#server.instance }, cause);
     }
     this.#committed = true;
+    this.#acknowledged = true;
     this.#server.beats.acknowledged(this.#beat);
   }
 
@@ -312,6 +321,7 @@ export class RunningCall implements CallInfo, InboundOwner {
   }
 
   #acknowledge(): void {
+    this.#acknowledged = true;
     this.#server.answers.acknowledge(this.delivery);
     this.#server.beats.acknowledged(this.#beat);
   }
@@ -337,6 +347,9 @@ export class RunningCall implements CallInfo, InboundOwner {
   #end(): void {
     this.#server.beats.stop(this.#beat);
     this.#context.end();
+    const consumers = this.#consumers;
+    // After the acknowledgement, which may leave with the answers at the end of this turn.
+    if (consumers !== undefined && this.#acknowledged) queueMicrotask(() => consumers.forEach((consumed) => consumed()));
     this.#server.settled(this);
   }
 }

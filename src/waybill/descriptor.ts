@@ -32,6 +32,8 @@ export interface WaybillInit {
   device?: number;
   /** When the lease ends, a hint in Unix milliseconds on the owner's clock. Default 0: unknown. */
   expiresAtMs?: number;
+  /** Whether the lease ends once a request that has it as an input was acknowledged: a hint. Default `false`. */
+  once?: boolean;
   /** Ways to reach the bytes, in the owner's order of preference; at most 16. Default none: by the node's name alone. */
   ways?: readonly Way[];
   /** What proves the right to use it: a bearer secret. */
@@ -75,7 +77,7 @@ export class Waybill {
    * @throws {ConnectError} `invalid_argument` for whatever breaks a rule of {@linkcode WaybillInit}
    */
   constructor(init: WaybillInit) {
-    const { node, dtype, shape, byteSize, memory = "cpu", device = 0, expiresAtMs = 0, ways = [] } = init;
+    const { node, dtype, shape, byteSize, memory = "cpu", device = 0, expiresAtMs = 0, once = false, ways = [] } = init;
     checkName(ACTION, "node", node);
     if (!isDType(dtype)) throw invalidArgument(`${ACTION}: dtype must be one of ${DTYPES.join(" ")}, got ${show(dtype)}`);
     const size = elementCount(shape, ACTION);
@@ -105,6 +107,7 @@ export class Waybill {
       memory,
       device,
       expiresAtMs,
+      once,
       ways: Object.freeze(ways.map((way) => checkWay(ACTION, way))),
       capability: copyBytes("capability", init.capability, 1, MAX_CAPABILITY_BYTES),
     };
@@ -148,6 +151,11 @@ export class Waybill {
   /** When the lease ends, a hint in Unix milliseconds on the owner's clock; 0 when unknown. */
   get expiresAtMs(): number {
     return this.#init.expiresAtMs;
+  }
+
+  /** Whether the lease ends once a request that has it as an input was acknowledged: a hint. */
+  get once(): boolean {
+    return this.#init.once;
   }
 
   /** Ways to reach the bytes, in the owner's order of preference, frozen. */
@@ -199,6 +207,7 @@ export function waybillToMessage(waybill: Waybill): TensorDescriptor {
     memory: memoryToWire(waybill.memory),
     device: waybill.device,
     expiresAtMs: BigInt(waybill.expiresAtMs),
+    once: waybill.once,
     ways: waybill.ways.map(wayToWire),
     capability: waybill.capability,
   };
@@ -223,6 +232,7 @@ export function waybillFromMessage(message: TensorDescriptor): Waybill {
     memory: memoryFromWire(message.memory),
     device: message.device,
     expiresAtMs: Number(message.expiresAtMs),
+    once: message.once,
     ways: message.ways.map((way) => wayFromWire(ACTION, way)).filter((way) => way !== undefined),
     capability: message.capability,
   });

@@ -174,6 +174,15 @@ export class OperatorContext {
   }
 
   /**
+   * Inputs that are this request's alone: they are given back once it is acknowledged.
+   *
+   * @internal
+   */
+  consumes(tensor: RemoteTensor): void {
+    this.#info.whenConsumed(() => tensor.consumed());
+  }
+
+  /**
    * What is answered is the caller's from now on.
    *
    * @internal

@@ -166,6 +166,7 @@ class Execution implements Executing {
       } else {
         const opened = this.#host.client.data.open(waybillFromString(tensor.descriptor));
         context.borrow(opened);
+        if (opened.waybill.once) context.consumes(opened);
         inputs[name] = opened;
         remote.push(name);
       }

@@ -13,6 +13,14 @@ export interface HomeOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How to put a tensor. */
+export interface HomePutOptions extends HomeOptions {
+  /** How long the lease lasts from its start and from each use. Default: the node's. */
+  readonly leaseMs?: number;
+  /** Whether the lease ends once a request that has the tensor as an input was acknowledged. Default `false`. */
+  readonly once?: boolean;
+}
+
 /** Where a worker's tensors are made and kept for others. */
 export interface TensorHome {
   /**
@@ -22,7 +30,7 @@ export interface TensorHome {
    */
   allocate(byteLength: number, options: HomeOptions): Promise<Uint8Array>;
   /** Keeps a tensor and describes it; one in memory that was allocated here is not copied. */
-  put(tensor: Tensor, options?: HomeOptions): Promise<Waybill>;
+  put(tensor: Tensor, options?: HomePutOptions): Promise<Waybill>;
   /** Takes memory back that was allocated here and not put. */
   discard(bytes: Uint8Array): void;
 }

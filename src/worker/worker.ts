@@ -156,7 +156,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     });
     if (sidecar !== undefined) opened.push(() => sidecar.link.close());
     const home = sidecar?.home;
-    client.adoptStore(served, home && ((tensor) => home.put(tensor)));
+    client.adoptStore(served, home && ((tensor, options) => home.put(tensor, options)));
     metrics?.add(sidecar?.metrics ?? []);
     const host = { client, store: home ?? served.store, home, logger, metrics, tracing };
     const operators = await serveOperators(resolved.operators, {

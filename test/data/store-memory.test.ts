@@ -158,7 +158,7 @@ describe("a store with memory of its own", () => {
     const first = await store.put(bytesTensor(10));
     const second = await store.share(first, { once: true });
     await store.release(first);
-    store.consumed(second.reference);
+    await store.release(second, { consumed: true });
     expect(seen).toEqual(["leased", "renewed", "leased", "released", "consumed", "freed 10"]);
     seen.length = 0;
     const third = await store.put(bytesTensor(10), { leaseMs: 20 });

@@ -88,8 +88,8 @@ describe("TensorStore", () => {
     const once = await store.put(bytesTensor(1), { once: true });
     const normal = await store.put(bytesTensor(1));
     await store.get(once);
-    store.consumed(once.reference);
-    store.consumed(normal.reference);
+    await store.release(once, { consumed: true });
+    await store.release(normal, { consumed: true });
     expect(store.describe()).toMatchObject({ leases: 1, leakedLeases: 0 });
   });
 

@@ -17,7 +17,7 @@ import {
 import { Lending, type LentBytes } from "../../data/lent.ts";
 import type { MapFile } from "../../data/shm/mapping.ts";
 import { type SegmentFile, Segments } from "../../data/shm/segments.ts";
-import type { PutOptions, ShareOptions, TensorProof } from "../../data/store-types.ts";
+import type { PutOptions, ReleaseOptions, ShareOptions, TensorProof } from "../../data/store-types.ts";
 import type { MemoryNode } from "../../data/way-shm.ts";
 import type { WayKind } from "../../data/way-handler.ts";
 import { shapeToWire } from "../../tensor/shape.ts";
@@ -133,7 +133,13 @@ export class Session implements MemoryNode {
    */
   async send(tensor: Tensor, options: PutOptions = {}): Promise<Waybill> {
     const { dtype, byteLength, bytes } = tensor;
-    const start = { dtype, shape: shapeToWire(tensor.shape), byteSize: BigInt(byteLength), leaseMs: options.leaseMs ?? 0 };
+    const start = {
+      dtype,
+      shape: shapeToWire(tensor.shape),
+      byteSize: BigInt(byteLength),
+      leaseMs: options.leaseMs ?? 0,
+      once: options.once ?? false,
+    };
     async function* messages() {
       yield create(PutStreamRequestSchema, { part: { case: "start", value: start as never } });
       for (let at = 0; at < byteLength; at += PIECE_BYTES) {
@@ -155,7 +161,11 @@ export class Session implements MemoryNode {
    * @throws {ConnectError} `permission_denied` as of a store; `unavailable` once ended
    */
   async share(proof: TensorProof, options: ShareOptions = {}): Promise<Waybill> {
-    const value = create(ShareRequestSchema, { tensor: proofOf(proof), leaseMs: options.leaseMs ?? 0 });
+    const value = create(ShareRequestSchema, {
+      tensor: proofOf(proof),
+      leaseMs: options.leaseMs ?? 0,
+      once: options.once ?? false,
+    });
     return describedBy(await this.#run({ case: "share", value }));
   }
 
@@ -167,8 +177,8 @@ export class Session implements MemoryNode {
   }
 
   /** As `TensorStore.release`. */
-  async release(proof: TensorProof): Promise<void> {
-    await this.#run({ case: "release", value: create(ReleaseRequestSchema, { tensors: [proofOf(proof)] }) });
+  async release(proof: TensorProof, { consumed = false }: ReleaseOptions = {}): Promise<void> {
+    await this.#run({ case: "release", value: create(ReleaseRequestSchema, { tensors: [proofOf(proof)], consumed }) });
   }
 
   /**

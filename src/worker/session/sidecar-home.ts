@@ -2,7 +2,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { TensorStore } from "../../data/store.ts";
 import type { Tensor } from "../../tensor/mod.ts";
 import type { Waybill } from "../../waybill/mod.ts";
-import type { HomeOptions, TensorHome } from "../tensor-home.ts";
+import type { HomeOptions, HomePutOptions, TensorHome } from "../tensor-home.ts";
 import type { OwnBlock, OwnSegments } from "./own-segments.ts";
 import type { Session } from "./session.ts";
 
@@ -48,16 +48,16 @@ export class SidecarHome implements TensorHome {
     }
   }
 
-  async put(tensor: Tensor, { signal }: HomeOptions = {}): Promise<Waybill> {
+  async put(tensor: Tensor, options: HomePutOptions = {}): Promise<Waybill> {
     const session = this.#session();
     if (session !== undefined) {
       try {
-        return await this.#putAt(session, tensor, signal);
+        return await this.#putAt(session, tensor, options);
       } catch (error) {
         if (!isLost(error)) throw error;
       }
     }
-    const waybill = await this.#store.put(tensor, { signal });
+    const waybill = await this.#store.put(tensor, options);
     this.bytes.kept += tensor.byteLength;
     return waybill;
   }
@@ -68,21 +68,21 @@ export class SidecarHome implements TensorHome {
     placed?.own.free(placed.block);
   }
 
-  async #putAt(session: Session, tensor: Tensor, signal: AbortSignal | undefined): Promise<Waybill> {
+  async #putAt(session: Session, tensor: Tensor, options: HomePutOptions): Promise<Waybill> {
     const { own } = session;
     const { byteLength } = tensor;
     if (own === undefined) {
-      const waybill = await session.send(tensor, { signal });
+      const waybill = await session.send(tensor, options);
       this.bytes.sent += byteLength;
       return waybill;
     }
     const placed = this.#blocks.get(tensor.bytes);
     const inPlace = placed?.own === own;
-    const block = inPlace ? placed.block : await own.allocate(byteLength, { waitMs: WAIT_MS, signal });
+    const block = inPlace ? placed.block : await own.allocate(byteLength, { waitMs: WAIT_MS, signal: options.signal });
     if (inPlace) this.#blocks.delete(tensor.bytes);
     else block.bytes.set(tensor.bytes);
     try {
-      const waybill = await session.put(block, tensor);
+      const waybill = await session.put(block, tensor, options);
       this.bytes[inPlace ? "inPlace" : "copied"] += byteLength;
       return waybill;
     } catch (error) {
