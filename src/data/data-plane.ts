@@ -24,6 +24,7 @@ import { RemoteTensor } from "./remote-tensor.ts";
 import type { TensorStore } from "./store.ts";
 import type { ReleaseOptions, ShareOptions } from "./store-types.ts";
 import { busHandler } from "./way-bus.ts";
+import { WayFailures } from "./way-failures.ts";
 import type { AnyWay, WayHandler } from "./way-handler.ts";
 import { httpHandler } from "./way-http.ts";
 import { localHandler } from "./way-local.ts";
@@ -101,7 +102,8 @@ export class DataPlane implements AsyncDisposable {
       ...(options.handlers ?? []),
     ];
     this.#handlers = new Map(handlers.map((handler) => [handler.kind, handler]));
-    this.#routes = { handlers: this.#handlers, nodes };
+    const failures = new WayFailures(this.#observers, logger);
+    this.#routes = { handlers: this.#handlers, nodes, onFailed: (waybill, way, why) => failures.add(waybill.node, way, why) };
     this.#releases = new Releases(this.#owners, (owner, waybills, options) => this.#release(owner, waybills, options), logger);
     if (logger !== silentLogger) {
       this.#forgotten = new FinalizationRegistry((what) => logger.debug("A tensor was dropped without release()", { what }));

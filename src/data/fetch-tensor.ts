@@ -31,6 +31,8 @@ export interface Routes {
   readonly handlers: ReadonlyMap<AnyWay["kind"], WayHandler>;
   /** Where owners' node services are found by name: tried after the descriptor's own ways, unless they are preferred. */
   readonly nodes: NodeClients | undefined;
+  /** Told of a way that should have worked and did not, so that the next one is tried. */
+  readonly onFailed: (waybill: Waybill, way: WayKind, reason: string) => void;
 }
 
 /**
@@ -63,11 +65,14 @@ export function fetchBytes(
         const { bytes, giveBack } = read instanceof Uint8Array ? { bytes: read, giveBack: undefined } : read;
         if (bytes.length === range.length) return { bytes, way: way.kind, giveBack };
         giveBack?.();
-        failures.push(`${way.kind}: ${range.length} bytes must come, got ${bytes.length}`);
+        throw new Error(`${range.length} bytes must come, got ${bytes.length}`);
       } catch (error) {
         if (signal?.aborted) throw abortError(signal);
-        denied ||= error instanceof ConnectError && error.code === Code.PermissionDenied;
-        failures.push(`${way.kind}: ${reasonOf(error)}`);
+        const refused = error instanceof ConnectError && error.code === Code.PermissionDenied;
+        denied ||= refused;
+        const reason = reasonOf(error);
+        failures.push(`${way.kind}: ${reason}`);
+        if (!refused) routes.onFailed(waybill, way.kind, reason);
       }
     }
     if (denied) throw capabilityDenied();

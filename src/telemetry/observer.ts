@@ -59,6 +59,8 @@ export interface FetchWatch {
 export interface FetchObserver {
   /** Called before a tensor is read; `undefined` where this one is not watched. */
   fetch?(facts: FetchFacts): FetchWatch | undefined;
+  /** Told of a way that should have worked and did not, so that the next one was tried. */
+  wayFailed?(facts: { readonly node: string; readonly way: string }): void;
 }
 
 /** Watches what a client does: `clientMetrics()` and `openTelemetry()` make such. */

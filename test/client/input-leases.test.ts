@@ -10,7 +10,7 @@ import { startProgram, until } from "../support/program.ts";
 import { failure, type Gate, gate } from "../support/waiting.ts";
 
 /** Requests that are being executed: each holds on to its inputs until the test lets it go. */
-let executing: { sum: number; attempt: number; gate: Gate }[] = [];
+const executing: { sum: number; attempt: number; gate: Gate }[] = [];
 
 const holder = (name: string) =>
   operator({

@@ -54,6 +54,26 @@ describe("DataPlane", () => {
     expect((await store.put(bytesTensor(1))).ways.map(({ kind }) => kind)).toEqual(["bus"]);
   });
 
+  test("tells once of a way that failed, and counts each time", async () => {
+    const broker = new MemoryBroker();
+    const store = busNode(cleanup, broker, { ways: [deadHttp, { kind: "bus", namespace, node: "node-a" }] });
+    const warnings: Record<string, unknown>[] = [];
+    const logger = { debug() {}, info() {}, error() {}, warn: (_: string, fields = {}) => void warnings.push(fields) };
+    const failed: unknown[] = [];
+    const plane = busPlane(cleanup, broker, { logger, observers: [{ wayFailed: (facts) => void failed.push(facts) }] });
+    const waybill = await store.put(bytesTensor(8));
+    for (let i = 0; i < 3; i++) expect((await plane.fetch(waybill)).way).toBe("bus");
+    expect(failed).toEqual(Array.from({ length: 3 }, () => ({ node: "node-a", way: "http" })));
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatchObject({ node: "node-a", way: "http" });
+    expect(store.describe().servedBytes).toEqual({ bus: 24 });
+    // Asked for by name it is the only one, and a refusal is no failure of the way.
+    expect(await failure(plane.fetch(waybill, { ways: ["http"] }))).toMatchObject({ code: Code.Unavailable });
+    await store.release(waybill);
+    expect(await failure(plane.fetch(waybill, { ways: ["bus"] }))).toMatchObject({ code: Code.PermissionDenied });
+    expect([failed.length, warnings.length]).toEqual([4, 1]);
+  });
+
   test("names each way's reason when none works, and no secret", async () => {
     const store = cleanup.add(new TensorStore({ node: "node-a" }));
     const broker = new MemoryBroker();

@@ -81,8 +81,12 @@ async function run(host: OperationsHost, { kind }: Operation): Promise<Result> {
       return { case: "touched", value: await service.touch!(kind.value, context) };
     case "release":
       return { case: "released", value: await service.release!(kind.value, context) };
-    case "pin":
-      return { case: "pinned", value: pinToWire(session, await store.pin(proofOf(kind.value.tensor))) };
+    case "pin": {
+      const pin = await store.pin(proofOf(kind.value.tensor));
+      const value = pinToWire(session, pin);
+      if (pin.location !== undefined) store.served("shm", pin.held.byteLength);
+      return { case: "pinned", value };
+    }
     case "unpin":
       for (const pin of kind.value.pins) session.unpin(pin);
       return { case: "unpinned", value: {} };

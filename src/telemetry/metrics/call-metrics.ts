@@ -10,6 +10,8 @@ const MAX_OPERATORS = 1_000;
 /** Stands for operators that there are not, or too many: names that users make up never become labels. */
 const OTHER = "_other";
 
+const WAYS = ["shm", "ucx", "http", "bus"] as const;
+
 /** Calls to one operator. */
 class Calls {
   inFlight = 0;
@@ -31,6 +33,7 @@ export class CallMetrics implements ClientObserver {
   #unanswered = 0;
   readonly #fetchedBytes = new Map<string, number>();
   readonly #fetches = new Map<string, number>();
+  readonly #failedWays = new Map<string, number>();
 
   constructor(registry: Registry) {
     addMetric(registry, {
@@ -80,6 +83,16 @@ export class CallMetrics implements ClientObserver {
       type: "counter",
       samples: () => [...this.#fetchedBytes].map(([way, value]) => ({ labels: { way }, value })),
     });
+    addMetric(registry, {
+      name: "waybill_fetch_fallbacks_total",
+      help: "Ways to fetch a tensor that failed, so that the next one was tried",
+      type: "counter",
+      samples: () => WAYS.map((way) => ({ labels: { way }, value: this.#failedWays.get(way) ?? 0 })),
+    });
+  }
+
+  wayFailed({ way }: { way: string }): void {
+    this.#failedWays.set(way, (this.#failedWays.get(way) ?? 0) + 1);
   }
 
   call({ operator, mode }: CallFacts): CallWatch {
