@@ -9,7 +9,7 @@
  */
 import { writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
-import { webBundle } from "./lib/web-bundle.ts";
+import { splitWebBundle, webBundle } from "./lib/web-bundle.ts";
 
 /** What a browser has to load. */
 export interface BundleSize {
@@ -17,12 +17,20 @@ export interface BundleSize {
   readonly minifiedBytes: number;
   /** The same, compressed as web servers do. */
   readonly gzipBytes: number;
+  /** What is loaded beside it when a client connects straight to a node, compressed. */
+  readonly onDemandGzipBytes: number;
 }
 
-/** Bundles `mod.ts` for browsers and measures it. */
+/** Bundles `mod.ts` for browsers, in parts, and measures them. */
 export async function measureBundle(): Promise<BundleSize> {
-  const { code } = await webBundle("mod.ts");
-  return { minifiedBytes: Buffer.byteLength(code), gzipBytes: gzipSync(code, { level: 9 }).length };
+  const { atOnce, onDemand } = await splitWebBundle("mod.ts");
+  const sum = (parts: readonly string[], size: (part: string) => number) => parts.reduce((all, part) => all + size(part), 0);
+  const gzipped = (part: string) => gzipSync(part, { level: 9 }).length;
+  return {
+    minifiedBytes: sum(atOnce, Buffer.byteLength),
+    gzipBytes: sum(atOnce, gzipped),
+    onDemandGzipBytes: sum(onDemand, gzipped),
+  };
 }
 
 if (import.meta.main) {
@@ -30,7 +38,14 @@ if (import.meta.main) {
   const [file] = process.argv.slice(2);
   if (imports.length > 0) throw new Error(`Cannot bundle for browsers: the bundle imports ${imports.join(", ")}`);
   if (file !== undefined) await writeFile(file, code);
-  const { minifiedBytes, gzipBytes } = await measureBundle();
+  const { minifiedBytes, gzipBytes, onDemandGzipBytes } = await measureBundle();
   const kb = (bytes: number) => `${(bytes / 1024).toFixed(1)} KB`;
-  console.log(`${file ?? "mod.ts"}: ${kb(minifiedBytes)} minified, ${kb(gzipBytes)} gzipped`);
+  console.log(
+    `${file ?? "mod.ts"} in one file: ${kb(code.length)} minified, ${kb(gzipSync(code, { level: 9 }).length)} gzipped`,
+  );
+  console.log(
+    `In parts: ${kb(minifiedBytes)} minified, ${kb(gzipBytes)} gzipped, and ${
+      kb(onDemandGzipBytes)
+    } gzipped for clients of nodes`,
+  );
 }

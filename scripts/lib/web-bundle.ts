@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import { slimNats } from "./slim-nats.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -12,6 +12,14 @@ export interface WebBundleOptions {
   for?: "browser" | "workerd";
   /** Default `true`. */
   minify?: boolean;
+}
+
+/** A bundle in parts: what is loaded at once, and what only when it is needed. */
+export interface SplitBundle {
+  /** The entry and all that it imports. */
+  readonly atOnce: readonly string[];
+  /** The rest. */
+  readonly onDemand: readonly string[];
 }
 
 /** A bundle. */
@@ -54,8 +62,34 @@ const browserFiles: Plugin = {
  * @param entry path from the repository's root
  */
 export async function webBundle(entry: string, options: WebBundleOptions = {}): Promise<WebBundle> {
+  const { outputFiles, metafile } = await build(settings(entry, options));
+  const [output] = Object.values(metafile.outputs);
+  return {
+    code: outputFiles[0]?.text ?? "",
+    inputs: Object.keys(output?.inputs ?? {}),
+    imports: (output?.imports ?? []).map(({ path }) => path),
+  };
+}
+
+/** The same in parts, as bundlers make them that split where something is imported on demand. */
+export async function splitWebBundle(entry: string, options: WebBundleOptions = {}): Promise<SplitBundle> {
+  const { outputFiles, metafile } = await build({ ...settings(entry, options), splitting: true, outdir: "out" });
+  const outputs = new Map(Object.entries(metafile.outputs));
+  const first = [...outputs].find(([, { entryPoint }]) => entryPoint === entry)?.[0];
+  const atOnce = new Set(first === undefined ? [] : [first]);
+  for (const path of atOnce) {
+    for (const { path: imported, kind } of outputs.get(path)?.imports ?? []) {
+      if (kind === "import-statement") atOnce.add(imported);
+    }
+  }
+  const text = (path: string) => outputFiles.find((file) => file.path === join(root, path))?.text ?? "";
+  const onDemand = [...outputs.keys()].filter((path) => !atOnce.has(path));
+  return { atOnce: [...atOnce].map(text), onDemand: onDemand.map(text) };
+}
+
+function settings(entry: string, options: WebBundleOptions) {
   const { for: runtime = "browser", minify = true } = options;
-  const { outputFiles, metafile } = await build({
+  return {
     entryPoints: [entry],
     absWorkingDir: root,
     bundle: true,
@@ -69,11 +103,5 @@ export async function webBundle(entry: string, options: WebBundleOptions = {}): 
     write: false,
     metafile: true,
     logLevel: "silent",
-  });
-  const [output] = Object.values(metafile.outputs);
-  return {
-    code: outputFiles[0]?.text ?? "",
-    inputs: Object.keys(output?.inputs ?? {}),
-    imports: (output?.imports ?? []).map(({ path }) => path),
-  };
+  } as const satisfies BuildOptions;
 }

@@ -10,15 +10,21 @@ import { KvDiscovery } from "../discovery/kv-discovery.ts";
 import { BusLink } from "./bus-link.ts";
 import { Client, type ClientOptions } from "./client.ts";
 
-/** How to connect: the client's options and the connection's. */
-export interface ConnectOptions extends ClientOptions, BusOptions {}
+/** How to connect: the client's options and the connection's. Of the latter, a node takes the token, `tls` and the times. */
+export interface ConnectOptions extends ClientOptions, BusOptions {
+  /** What a node is spoken to in; gRPC needs Node, Bun or Deno. Default `"connect"`. */
+  protocol?: "connect" | "grpc";
+}
+
+const NODE_URL = /^(?:https?|unix):/i;
 
 /**
- * Connects to a deployment through its broker.
+ * Connects to a deployment through its broker, or straight to one of its nodes.
  *
- * @param servers URLs with explicit scheme and port: `wss://` or `ws://` anywhere, `nats://` or `tls://` where there is TCP
- * @throws {ConnectError} `invalid_argument` for a URL that cannot work, `unavailable` when no broker answers,
- * `unauthenticated` when it refuses the credentials
+ * @param servers a broker's URLs with explicit scheme and port: `wss://` or `ws://` anywhere, `nats://` or `tls://` where there is
+ * TCP; or a node's: `https://` or `http://` anywhere, `unix:/path` where there are Unix sockets
+ * @throws {ConnectError} `invalid_argument` for a URL that cannot work, `unavailable` when nobody answers, `unauthenticated` when
+ * the credentials are refused
  *
  * @example
  * ```ts
@@ -29,6 +35,17 @@ export interface ConnectOptions extends ClientOptions, BusOptions {}
  * ```
  */
 export async function connect(servers: string | readonly string[], options: ConnectOptions = {}): Promise<Client> {
+  const [first = ""] = typeof servers === "string" ? [servers] : servers;
+  if (NODE_URL.test(first)) {
+    if (typeof servers !== "string" && servers.length > 1) {
+      throw new ConnectError(
+        `Cannot connect to a node: one URL is wanted, got a list of ${servers.length}`,
+        Code.InvalidArgument,
+      );
+    }
+    const { openNodeLink } = await import("./to-node/open-node-link.ts");
+    return new Client(await openNodeLink(first, options), options);
+  }
   const bus = await connectBus(servers, options);
   return new Client(new BusLink(bus, defaultDiscovery(bus, options), { ...options, ownsBus: true }), options);
 }

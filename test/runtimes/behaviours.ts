@@ -21,6 +21,8 @@ export interface Behaviour {
   readonly name: string;
   /** What the table of runtimes in the README calls it. */
   readonly feature: string;
+  /** What the client has to be connected to. Default: a broker or a node, that is all one. */
+  readonly to?: "broker" | "node";
   run(client: Client, site: Site): Promise<void>;
 }
 
@@ -227,6 +229,7 @@ const fails: Behaviour = {
 const reconnects: Behaviour = {
   name: "reconnects after a loss, and still gets the answer that was under way",
   feature: "reconnect",
+  to: "broker",
   async run(client, { cut }) {
     const what = key();
     const call = client.operator("pause").infer({ ms: Int32Array.of(1_500), x: Int32Array.of(7) }, { parameters: { what } });
@@ -242,6 +245,7 @@ const reconnects: Behaviour = {
 const tells: Behaviour = {
   name: "hears the events of its topic from others, and no more after it left",
   feature: "events",
+  to: "broker",
   async run(client, { connect }) {
     const other = await connect();
     try {
@@ -262,8 +266,60 @@ const tells: Behaviour = {
   },
 };
 
-/** Every behaviour. */
-export const behaviours: readonly Behaviour[] = [
+const breaks: Behaviour = {
+  name: "says unavailable when the connection breaks under a call, and makes the next one over a new one",
+  feature: "reconnect",
+  to: "node",
+  async run(client, { cut }) {
+    const what = key();
+    const call = client.operator("wait").infer({}, { parameters: { what } });
+    call.catch(() => {});
+    await until("the operator runs", async () => await noted(client, `${what} started`) === 1);
+    await cut();
+    const error = await rejects("the call", call, Code.Unavailable);
+    same("reason", errorDetail(error)?.reason, "OUTCOME_UNKNOWN");
+    const { x } = await client.operator("echo").infer({ x: Int32Array.of(8) });
+    same("the next answer", (await x!.fetch()).toNumbers(), [8]);
+    await until("the operator was told", async () => await noted(client, `${what} stopped`) === 1);
+  },
+};
+
+const repeats: Behaviour = {
+  name: "repeats an idempotent call whose connection broke",
+  feature: "reconnect",
+  to: "node",
+  async run(client, { cut }) {
+    const what = key();
+    const options = { parameters: { what }, idempotent: true };
+    const call = client.operator("pause").infer({ ms: Int32Array.of(1_000), x: Int32Array.of(7) }, options);
+    call.catch(() => {});
+    await until("the operator runs", async () => await noted(client, `${what} started`) === 1);
+    await cut();
+    same("the answer", (await (await call).x!.fetch()).toNumbers(), [7]);
+    same("executions", await noted(client, `${what} started`), 2);
+  },
+};
+
+const needsBroker: Behaviour = {
+  name: "says failed_precondition of what needs a broker",
+  feature: "typed errors",
+  to: "node",
+  async run(client) {
+    const refusals: Record<string, () => Promise<unknown>> = {
+      events: async () => await client.events.publish("topic", 1),
+      bus: () => Promise.resolve(client.bus),
+      declare: () => client.declare("later"),
+      serveTensors: () => client.serveTensors(),
+    };
+    for (const [what, refused] of Object.entries(refusals)) {
+      const error = await rejects(what, (async () => await refused())(), Code.FailedPrecondition);
+      same("reason", errorDetail(error)?.reason, "NO_BROKER");
+      same("the message names what is needed", error.message.includes("connection to the broker"), true);
+    }
+  },
+};
+
+const all: readonly Behaviour[] = [
   connects,
   refused,
   infers,
@@ -278,4 +334,13 @@ export const behaviours: readonly Behaviour[] = [
   fails,
   tells,
   reconnects,
+  breaks,
+  repeats,
+  needsBroker,
 ];
+
+/** What a client does that is connected to a broker. */
+export const behaviours: readonly Behaviour[] = all.filter(({ to }) => to !== "node");
+
+/** What a client does that is connected straight to a node. */
+export const nodeBehaviours: readonly Behaviour[] = all.filter(({ to }) => to !== "broker");

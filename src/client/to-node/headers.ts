@@ -14,6 +14,9 @@ const MODE = "waybill-mode";
 const INSTANCE = "waybill-instance";
 /** Which execution of the request answered. */
 const ATTEMPT = "waybill-attempt";
+/** Of streams of requests, what they are for: else the first one would have to be waited for. */
+const OPERATOR = "waybill-operator";
+const VERSION = "waybill-version";
 /** Queue priority. */
 const PRIORITY = "waybill-priority";
 /** A second request with the same key is dropped. */
@@ -42,6 +45,18 @@ export function requestHeaders(
   if (idempotencyKey !== undefined) headers.set(IDEMPOTENCY_KEY, encodeURIComponent(idempotencyKey));
   if (idempotent !== undefined) headers.set(IDEMPOTENT, String(idempotent));
   return headers;
+}
+
+/** Says what a stream of requests is for. */
+export function setOperator(headers: Headers, operator: string, version: string | undefined): void {
+  headers.set(OPERATOR, encodeURIComponent(operator));
+  if (version !== undefined) headers.set(VERSION, encodeURIComponent(version));
+}
+
+/** What a stream of requests is for; `undefined` when its first one has to tell. */
+export function operatorOf(headers: Headers): { modelName: string; modelVersion: string } | undefined {
+  const operator = headers.get(OPERATOR);
+  return operator === null ? undefined : { modelName: decoded(operator), modelVersion: decoded(headers.get(VERSION) ?? "") };
 }
 
 /**

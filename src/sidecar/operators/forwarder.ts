@@ -1,5 +1,12 @@
-import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, type ContextValues, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import type { DescMessage, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextValues,
+  type HandlerContext,
+  type StreamResponse,
+} from "@connectrpc/connect";
 import { createAsyncIterable } from "@connectrpc/connect/protocol";
 import {
   GRPCInferenceService,
@@ -8,10 +15,10 @@ import {
   type ModelStreamInferResponse,
 } from "../../../gen/inference/grpc_service_pb.ts";
 import { OperatorService, type PostResponseSchema } from "../../../gen/waybill/v1/operator_pb.ts";
-import { callOptionsOf, metadataOf, routeOf, setSource } from "../../client/to-node/headers.ts";
+import { callOptionsOf, metadataOf, operatorOf, routeOf, setSource } from "../../client/to-node/headers.ts";
 import type { Caller } from "../../rpc/caller.ts";
 import { operatorRoute } from "../../rpc/route.ts";
-import { type AnswerSource, busCallOptions, BusTransport } from "../../rpc/transport.ts";
+import { type AnswerSource, busCallOptions, BusTransport, type StreamSource } from "../../rpc/transport.ts";
 import { inferCodecs } from "../../tensor/mod.ts";
 
 /** Operators, and ways to call them, whose transports are kept; the one made first leaves first. */
@@ -36,67 +43,78 @@ export class Forwarder {
 
   /** One request, one answer. */
   async infer(request: ModelInferRequest, context: HandlerContext): Promise<ModelInferResponse> {
-    const response = await this.#transport(request, context).unary(
-      GRPCInferenceService.method.modelInfer,
-      context.signal,
-      this.#timeoutMs(context),
-      metadataOf(context.requestHeader),
-      request,
-      contextValuesOf(context),
-    );
-    begin(context, response, response);
-    append(context.responseTrailer, response.trailer);
-    return response.message;
+    const method = GRPCInferenceService.method.modelInfer;
+    try {
+      const transport = this.#transport(request, context);
+      const response = await transport.unary(method, ...this.#common(context), request, contextValuesOf(context));
+      begin(context, response, response);
+      append(context.responseTrailer, response.trailer);
+      return response.message;
+    } catch (error) {
+      throw passedOn(error);
+    }
   }
 
   /** One request, many answers. */
-  async *stream(request: ModelInferRequest, context: HandlerContext): AsyncGenerator<ModelInferResponse> {
-    const response = await this.#transport(request, context).stream(
-      OperatorService.method.inferStream,
-      context.signal,
-      this.#timeoutMs(context),
-      metadataOf(context.requestHeader),
-      createAsyncIterable([request]),
-      contextValuesOf(context),
-    );
-    begin(context, response, response.source);
-    yield* response.message;
-    append(context.responseTrailer, response.trailer);
+  stream(request: ModelInferRequest, context: HandlerContext): AsyncGenerator<ModelInferResponse> {
+    const method = OperatorService.method.inferStream;
+    return this.#answers(context, () => {
+      const requests = createAsyncIterable([request]);
+      return this.#transport(request, context).stream(method, ...this.#common(context), requests, contextValuesOf(context));
+    });
   }
 
-  /** Many requests, each with many answers. All of them are for the operator of the first one. */
-  async *converse(
+  /** Many requests, each with many answers. All of them are for the operator that the headers name, else for that of the first one. */
+  converse(
     requests: AsyncIterable<ModelInferRequest>,
     context: HandlerContext,
   ): AsyncGenerator<ModelStreamInferResponse> {
-    const iterator = requests[Symbol.asyncIterator]();
-    const first = await iterator.next();
-    if (first.done === true) return;
-    const response = await this.#transport(first.value, context).stream(
-      GRPCInferenceService.method.modelStreamInfer,
-      context.signal,
-      this.#timeoutMs(context),
-      metadataOf(context.requestHeader),
-      rest(first.value, iterator),
-      contextValuesOf(context),
-    );
-    begin(context, response, response.source);
-    yield* response.message;
-    append(context.responseTrailer, response.trailer);
+    const method = GRPCInferenceService.method.modelStreamInfer;
+    return this.#answers(context, async () => {
+      const iterator = requests[Symbol.asyncIterator]();
+      const told = operatorOf(context.requestHeader);
+      const first = told === undefined ? await iterator.next() : undefined;
+      const target = told ?? first?.value as ModelInferRequest | undefined;
+      if (target === undefined) return undefined;
+      const same = sameOperator(target.modelName, first, iterator);
+      return this.#transport(target, context).stream(method, ...this.#common(context), same, contextValuesOf(context));
+    });
   }
 
   /** One request without an answer. */
   async post(request: ModelInferRequest, context: HandlerContext): Promise<MessageInitShape<typeof PostResponseSchema>> {
-    await this.#transport(request, context).post(GRPCInferenceService.method.modelInfer, request, {
-      signal: context.signal,
-      timeoutMs: context.timeoutMs(),
-      header: metadataOf(context.requestHeader),
-      contextValues: contextValuesOf(context),
-    });
-    return {};
+    const { signal } = context;
+    const options = { signal, timeoutMs: context.timeoutMs(), header: metadataOf(context.requestHeader) };
+    try {
+      await this.#transport(request, context).post(GRPCInferenceService.method.modelInfer, request, {
+        ...options,
+        contextValues: contextValuesOf(context),
+      });
+      return {};
+    } catch (error) {
+      throw passedOn(error);
+    }
   }
 
-  #transport({ modelName, modelVersion }: ModelInferRequest, { requestHeader }: HandlerContext): BusTransport {
+  async *#answers<I extends DescMessage, O extends DescMessage>(
+    context: HandlerContext,
+    open: () => Promise<(StreamResponse<I, O> & StreamSource) | undefined>,
+  ): AsyncGenerator<MessageShape<O>> {
+    try {
+      const response = await open();
+      if (response === undefined) return;
+      begin(context, response, response.source);
+      yield* response.message;
+      append(context.responseTrailer, response.trailer);
+    } catch (error) {
+      throw passedOn(error);
+    }
+  }
+
+  #transport(
+    { modelName, modelVersion }: Pick<ModelInferRequest, "modelName" | "modelVersion">,
+    { requestHeader }: HandlerContext,
+  ): BusTransport {
     const { mode, instance, priority } = routeOf(requestHeader);
     const key = JSON.stringify([modelName, modelVersion, mode, instance, priority]);
     let transport = this.#transports.get(key);
@@ -110,10 +128,20 @@ export class Forwarder {
     return transport;
   }
 
-  #timeoutMs(context: HandlerContext): number {
+  #common(context: HandlerContext): [signal: AbortSignal, timeoutMs: number, header: Headers] {
     // Zero would be no deadline at all.
-    return Math.max(1, Math.min(context.timeoutMs() ?? this.#maxCallMs, this.#maxCallMs));
+    const timeoutMs = Math.max(1, Math.min(context.timeoutMs() ?? this.#maxCallMs, this.#maxCallMs));
+    return [context.signal, timeoutMs, metadataOf(context.requestHeader)];
   }
+}
+
+/** An error as if it were this node's own: Connect leaves out the metadata of those that came over a wire. */
+function passedOn(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const { rawMessage, code, metadata, details, cause } = error;
+  const own = new ConnectError(rawMessage, code, metadataOf(metadata), undefined, cause);
+  own.details = details;
+  return own;
 }
 
 function contextValuesOf({ requestHeader }: HandlerContext): ContextValues {
@@ -129,23 +157,20 @@ function append(to: Headers, from: Headers): void {
   metadataOf(from).forEach((value, name) => to.append(name, value));
 }
 
-/** The first message and those that follow it. No generator: who lets it go early reaches its source at once. */
-function rest(
-  first: ModelInferRequest,
+/** Requests that are all for one operator. No generator: who lets it go early reaches its source at once. */
+function sameOperator(
+  operator: string,
+  first: IteratorResult<ModelInferRequest> | undefined,
   iterator: AsyncIterator<ModelInferRequest>,
 ): AsyncIterable<ModelInferRequest> {
-  let begun = false;
   return {
     [Symbol.asyncIterator]: () => ({
       async next() {
-        if (!begun) {
-          begun = true;
-          return { done: false, value: first };
-        }
-        const next = await iterator.next();
-        if (next.done !== true && next.value.modelName !== first.modelName) {
+        const next = first ?? await iterator.next();
+        first = undefined;
+        if (next.done !== true && next.value.modelName !== operator) {
           throw new ConnectError(
-            `Cannot stream to operator "${first.modelName}": each request of a stream must be for it, got "${next.value.modelName}"`,
+            `Cannot stream to operator "${operator}": each request of a stream must be for it, got "${next.value.modelName}"`,
             Code.InvalidArgument,
           );
         }

@@ -1,0 +1,11 @@
+/**
+ * What `runtime-wire-node.ts` is in bundles for browsers and workerd (`browser` in package.json), which have `fetch` alone.
+ *
+ * @module
+ */
+import type { NodeWire } from "./node-wire.ts";
+
+/** Finds nothing. */
+export function runtimeWire(): Promise<NodeWire | undefined> {
+  return Promise.resolve(undefined);
+}
