@@ -58,7 +58,8 @@ async function add(fleet: Fleet, { worker }: Change<"add">, bounds: ChangeBounds
     throw fault(`Cannot add "${worker.name}": a component of that name is there already; ${advice}`, Code.AlreadyExists);
   }
   const folder = file === undefined ? process.cwd() : dirname(file);
-  const plan = await planComponent(worker, { where, field: "worker", folder, runtime });
+  const sidecars = fleet.plan.sidecars.map(({ node }) => node);
+  const plan = await planComponent(worker, { where, field: "worker", folder, runtime, sidecars });
   return { components: [(await addPlanned(fleet, plan, plan.count ?? 1, bounds)).status] };
 }
 

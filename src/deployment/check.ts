@@ -4,6 +4,7 @@ import { MAX_ACK_WAIT_MS, MIN_ACK_WAIT_MS } from "../rpc/beats.ts";
 import { nearest } from "./nearest.ts";
 import { fault } from "../rpc/error.ts";
 import type { DeploymentClient } from "./definition-broker.ts";
+import type { DeploymentSidecar } from "./definition-sidecar.ts";
 import type { DeploymentOptions } from "./definition.ts";
 
 /** What a field must be, in words and as a test. */
@@ -54,6 +55,7 @@ const deploymentRules: Rules<DeploymentOptions> = {
   ),
   token: text,
   clients: record,
+  sidecars: record,
   workers: rule("a list of workers", Array.isArray),
   runtime,
   logDir: text,
@@ -80,6 +82,25 @@ const workerRules: Rules<DeploymentOptions["workers"][number]> = {
   env: record,
   args: texts,
   operators: operatorNames,
+  sidecar: rule("false or a name in sidecars", (value) => value === false || isText(value)),
+};
+
+const sidecarRules: Rules<DeploymentSidecar> = {
+  budgetBytes: integer(1),
+  segmentBytes: integer(4096),
+  host: text,
+  port,
+  advertiseUrl: text,
+  tokens: rule(
+    "a list of strings of at least 16 characters",
+    (value) => Array.isArray(value) && value.every((one) => typeof one === "string" && one.length >= 16),
+  ),
+  allowedOrigins: texts,
+  ucx: rule("an object or false", (value) => value === false || isRecord(value)),
+  sharedMemory: flag,
+  limits: record,
+  leaseMs: integer(1),
+  env: record,
 };
 
 const brokerRules: Rules<Exclude<DeploymentOptions["broker"], false | undefined>> = {
@@ -162,8 +183,12 @@ function checkFields(
  */
 export function checkWorker(where: string, field: string, worker: DeploymentOptions["workers"][number]): void {
   checkFields(where, field, worker, workerRules, ["name", "file"]);
-  for (const [variable, value] of Object.entries(worker.env ?? {})) {
-    if (typeof value !== "string") throw refusal(where, `${field}.env.${variable}`, "a string", value);
+  checkVariables(where, `${field}.env`, worker.env);
+}
+
+function checkVariables(where: string, field: string, env: Readonly<Record<string, unknown>> = {}): void {
+  for (const [variable, value] of Object.entries(env)) {
+    if (typeof value !== "string") throw refusal(where, `${field}.${variable}`, "a string", value);
   }
 }
 
@@ -186,6 +211,7 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
   }
   const { broker, servers, clients } = options;
   if (clients !== undefined) checkClients(where, clients, options);
+  if (options.sidecars !== undefined) checkSidecars(where, options.sidecars);
   if (broker) checkFields(where, "broker", broker, brokerRules, []);
   if (options.restart !== undefined) checkFields(where, "restart", options.restart, restartRules, []);
   if (servers !== undefined) checkServers(where, servers);
@@ -193,6 +219,15 @@ export function checkDeployment(where: string, options: DeploymentOptions): void
   if (broker && servers !== undefined) throw refusal(where, "servers", "left out where there is a broker to start", servers);
   if (broker && broker.storage === "memory" && broker.dataDir !== undefined) {
     throw refusal(where, "broker.storage", `"file" where there is a dataDir`, broker.storage);
+  }
+}
+
+function checkSidecars(where: string, sidecars: Readonly<Record<string, DeploymentSidecar>>): void {
+  for (const [key, sidecar] of Object.entries(sidecars)) {
+    // It is a part of a socket's path, of which there is little.
+    if (!/^[a-z0-9_-]{1,32}$/.test(key)) throw refusal(where, "a name in sidecars", "1 to 32 of a-z, 0-9, _ and -", key);
+    checkFields(where, `sidecars.${key}`, sidecar, sidecarRules, []);
+    checkVariables(where, `sidecars.${key}.env`, sidecar.env);
   }
 }
 

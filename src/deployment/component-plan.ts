@@ -20,6 +20,8 @@ export interface ComponentPlan {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly operators: readonly string[] | undefined;
+  /** The node whose sidecar holds its tensors. */
+  readonly sidecar: string | undefined;
   /** `undefined` where it was left out, which means one at the start, and as many as there are later. */
   readonly count: number | undefined;
 }
@@ -57,9 +59,9 @@ export function workerPlan(
  */
 export async function planComponent(
   worker: DeploymentWorker,
-  context: { where: string; field: string; folder: string; runtime: WorkerRuntime | undefined },
+  context: { where: string; field: string; folder: string; runtime: WorkerRuntime | undefined; sidecars: readonly string[] },
 ): Promise<ComponentPlan> {
-  const { where, field, folder } = context;
+  const { where, field, folder, sidecars } = context;
   const file = pathOf(worker.file, folder);
   const found = await stat(file).catch(() => undefined);
   if (found?.isFile() !== true) {
@@ -72,14 +74,22 @@ export async function planComponent(
     throw fault(`Cannot use the deployment ${where}: ${text}; waybill doctor says how to get it`, Code.FailedPrecondition);
   }
   const { name, args = [], env = {}, operators, count } = worker;
-  return { name, file, runtime, command, args, env, operators, count };
+  const [only, ...others] = sidecars;
+  const sidecar = worker.sidecar === false ? undefined : worker.sidecar ?? (others.length === 0 ? only : undefined);
+  if (sidecar !== undefined && !sidecars.includes(sidecar)) {
+    const known = sidecars.map((one) => `"${one}"`).join(", ") || "none";
+    throw refusal(where, `${field}.sidecar`, `false or a name in sidecars, which are ${known}`, sidecar);
+  }
+  return { name, file, runtime, command, args, env, operators, sidecar, count };
 }
 
 /** Decides what all entries of `workers` leave open; throws as {@linkcode planComponent}. */
 export async function planComponents(where: string, options: DeploymentOptions, folder: string): Promise<ComponentPlan[]> {
   const plans: ComponentPlan[] = [];
+  const sidecars = Object.keys(options.sidecars ?? {});
   for (const [index, worker] of options.workers.entries()) {
-    plans.push(await planComponent(worker, { where, field: `workers[${index}]`, folder, runtime: options.runtime }));
+    const context = { where, field: `workers[${index}]`, folder, runtime: options.runtime, sidecars };
+    plans.push(await planComponent(worker, context));
   }
   return plans;
 }

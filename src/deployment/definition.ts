@@ -1,4 +1,5 @@
 import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
+import type { DeploymentSidecar } from "./definition-sidecar.ts";
 
 const BRAND = Symbol.for("waybill.deployment-definition");
 
@@ -24,6 +25,10 @@ export interface DeploymentWorker {
   args?: readonly string[];
   /** Names of the file's operators to serve. Default: all of them. */
   operators?: readonly string[];
+  /**
+   * The name in `sidecars` of the one that holds its tensors; `false` for none. Default: the only one, where there is one; else none.
+   */
+  sidecar?: string | false;
 }
 
 /** What becomes of a worker that has ended without being asked to. */
@@ -53,6 +58,8 @@ export interface DeploymentOptions {
    * `WAYBILL_TOKEN` for `servers`, else none.
    */
   token?: string;
+  /** Sidecars of nodes to start before the workers, by the node's name. Default: none; then workers keep their tensors themselves. */
+  sidecars?: Readonly<Record<string, DeploymentSidecar>>;
   /** What to run, in the order of their metrics ports. */
   workers: readonly DeploymentWorker[];
   /** What runs the workers that do not say it. Default: the runtime that runs the supervisor. */

@@ -11,7 +11,7 @@ import { type SupervisedWorker, toldFields } from "./supervised-worker.ts";
 /** What can be changed while a deployment runs; the broker, names, places and ports cannot. */
 const changeable: readonly string[] = ["workers", "runtime", "restart", "startTimeoutMs", "clearLogs", ...toldFields];
 
-const componentFields = ["file", "runtime", "args", "env", "operators"] as const;
+const componentFields = ["file", "runtime", "args", "env", "operators", "sidecar"] as const;
 
 const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 

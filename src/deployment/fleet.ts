@@ -9,6 +9,7 @@ import type { ComponentPlan } from "./component-plan.ts";
 import type { DeploymentEvent } from "./events.ts";
 import { MetricsPorts } from "./metrics-ports.ts";
 import type { DeploymentPlan } from "./plan.ts";
+import { Sidecars } from "./sidecars.ts";
 import type { SupervisedWorker } from "./supervised-worker.ts";
 import { endVersion, lastVersions } from "./versions-left.ts";
 
@@ -21,6 +22,8 @@ export interface FleetHost {
   /** Brokers for the workers. */
   readonly servers: readonly string[];
   readonly login: ComponentHost["login"];
+  /** Where the sockets of sidecars are. */
+  readonly socketFolder: string;
   readonly guard: Guard;
   readonly client: Client;
   readonly emit: (event: DeploymentEvent) => void;
@@ -31,26 +34,31 @@ export class Fleet {
   readonly #host: ComponentHost;
   readonly #client: Client;
   readonly #components = new Map<string, Component>();
+  /** They start before the workers, and end after them. */
+  readonly sidecars: Sidecars;
   /** What is decided of the deployment now. */
   plan: DeploymentPlan;
 
-  constructor({ plan, servers, login, guard, client, emit }: FleetHost) {
+  constructor({ plan, servers, login, socketFolder, guard, client, emit }: FleetHost) {
     this.plan = plan;
     this.#client = client;
     const plans = () => this.plan;
+    const reaped = (instance: string) => {
+      // Where it cannot, the lease runs out.
+      void client.discovery.forget(instance, { timeoutMs: forgetMs }).catch(() => {});
+    };
+    this.sidecars = new Sidecars(plan.sidecars, socketFolder, { plan, servers, login, guard, emit, reaped });
     this.#host = {
       get plan() {
         return plans();
       },
       servers,
       login,
+      sidecarOf: (worker) => this.sidecars.addressFor(worker),
       guard,
       emit,
       ports: new MetricsPorts(plan.startingMetricsPort),
-      reaped: (instance) => {
-        // Where it cannot, the lease runs out.
-        void client.discovery.forget(instance, { timeoutMs: forgetMs }).catch(() => {});
-      },
+      reaped,
       succeeded: (leaving, signal) => this.#succeeded(leaving, signal),
     };
   }
@@ -65,8 +73,9 @@ export class Fleet {
     return [...this.#components.values()].flatMap(({ workers }) => workers);
   }
 
-  /** Starts what the plan begins with. */
+  /** Starts what the plan begins with, once its sidecars serve. */
   begin(): void {
+    for (const { metricsPort } of this.plan.sidecars) this.#host.ports.note(metricsPort);
     for (const component of this.plan.components) {
       const own = this.plan.workers.filter((worker) => worker.component === component.name);
       this.put(component).begin(own);
@@ -103,15 +112,18 @@ export class Fleet {
   observe(event: DiscoveryEvent): void {
     if (!("instance" in event)) return;
     const { pid, host, instance } = event.instance;
-    const worker = this.workers.find(({ status }) => status.pid === pid || status.instance === instance);
+    const worker = [...this.sidecars.all, ...this.workers].find(({ status }) =>
+      status.pid === pid || status.instance === instance
+    );
     if (worker === undefined || host !== hostname()) return;
     if (event.type === "instance-gone") worker.unregistered();
     else worker.registered(event.instance);
   }
 
-  /** Ends all workers; may be called again with less time. */
+  /** Ends all workers, then the sidecars that hold their tensors; may be called again with less time. */
   async stop(drainMs: number): Promise<number[]> {
-    return await Promise.all(this.workers.map((worker) => worker.stop(drainMs)));
+    const codes = await Promise.all(this.workers.map((worker) => worker.stop(drainMs)));
+    return [...codes, ...await this.sidecars.stop(drainMs)];
   }
 
   async #succeeded(leaving: Leaving, signal: AbortSignal): Promise<void> {

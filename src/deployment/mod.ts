@@ -21,6 +21,7 @@ export type {
   RetryDeadLetterOptions,
 } from "../rpc/queue/dead-letters.ts";
 export type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
+export type { DeploymentSidecar } from "./definition-sidecar.ts";
 export type {
   DeploymentDefinition,
   DeploymentOptions,

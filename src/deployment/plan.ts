@@ -15,6 +15,7 @@ import {
 import type { DeploymentBroker, DeploymentClient } from "./definition-broker.ts";
 import type { DeploymentDefinition, DeploymentOptions, LogLevel, RestartPolicy, WorkerRuntime } from "./definition.ts";
 import type { LogBounds } from "./log-rotation.ts";
+import { planSidecars, type SidecarPlan } from "./sidecar-plan.ts";
 import type { MetricsPlace } from "./metrics/serve-metrics.ts";
 
 /** What goes before what a deployment's file says. */
@@ -64,6 +65,8 @@ export interface DeploymentPlan {
   readonly components: readonly ComponentPlan[];
   /** The processes to start with. */
   readonly workers: readonly WorkerPlan[];
+  /** What to start before them. */
+  readonly sidecars: readonly SidecarPlan[];
   /** What runs components that do not say it. */
   readonly runtime: WorkerRuntime | undefined;
   /** `undefined` where metrics are off. */
@@ -111,6 +114,8 @@ export async function planDeployment(
   const logDir = resolve(folder, options.logDir ?? "logs");
   const { servers, restart = {}, startingMetricsPort = defaultMetricsPort } = options;
   const components = await planComponents(where, options, folder);
+  const workers = planWorkers(where, components, startingMetricsPort, logDir);
+  const firstFree = startingMetricsPort === 0 ? 0 : startingMetricsPort + workers.length;
   return {
     definition,
     overrides: { ...overrides, file },
@@ -123,7 +128,8 @@ export async function planDeployment(
     token: options.token ?? (servers === undefined ? undefined : process.env.WAYBILL_TOKEN),
     clients: options.clients ?? {},
     components,
-    workers: planWorkers(where, components, startingMetricsPort, logDir),
+    workers,
+    sidecars: await planSidecars(where, options, { folder, logDir, metricsPort: firstFree }),
     runtime: options.runtime,
     startingMetricsPort: startingMetricsPort || undefined,
     logDir,

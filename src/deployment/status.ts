@@ -128,4 +128,6 @@ export interface DeploymentStatus {
   readonly metricsUrl: string | undefined;
   /** Its workers, by component. */
   readonly workers: readonly WorkerStatus[];
+  /** Its nodes' sidecars, which are told of as workers without operators. */
+  readonly sidecars: readonly WorkerStatus[];
 }

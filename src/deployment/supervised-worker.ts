@@ -33,6 +33,8 @@ export interface WorkerHost {
   readonly servers: readonly string[];
   /** Who a worker is to be at the deployment's own broker; `undefined` at any other. */
   readonly login: (worker: WorkerPlan) => Login | undefined;
+  /** The address of a worker's sidecar; `undefined` where it has none. */
+  readonly sidecarOf: (worker: WorkerPlan) => string | undefined;
   readonly guard: Guard;
   readonly emit: (event: DeploymentEvent) => void;
   /** Its process has ended without a goodbye: discovery would have its instance until the lease runs out. */
@@ -127,11 +129,11 @@ export class SupervisedWorker {
 
   /** Starts its process. */
   start(): void {
-    const { plan, servers, login, guard, emit } = this.#host;
+    const { plan, servers, login, sidecarOf, guard, emit } = this.#host;
     const { name, file, runtime, command, args, operators, metricsPort, logFile } = this.#plan;
     this.#state = "starting";
     this.#startedAtMs = Date.now();
-    const env = workerEnvironment(plan, this.#plan, servers, login(this.#plan));
+    const env = workerEnvironment(plan, this.#plan, servers, login(this.#plan), sidecarOf(this.#plan));
     this.#fingerprint = fingerprintOf(file);
     const child = new Child({ command: [...command, file, ...args], env, logFile, guard });
     this.#child = child;

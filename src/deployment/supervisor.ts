@@ -95,6 +95,7 @@ export class Supervisor implements Deployment {
       logDir: this.#plan.logDir,
       metricsUrl: this.#metrics?.url,
       workers: this.workers,
+      sidecars: this.#fleet?.sidecars.all.map(({ status }) => status) ?? [],
     };
   }
 
@@ -150,6 +151,7 @@ export class Supervisor implements Deployment {
       plan,
       servers,
       login: (worker) => this.#logins?.ofWorker(worker),
+      socketFolder: this.#control.socketFolder,
       guard: this.#guard,
       client: this.#client,
       emit,
@@ -158,6 +160,7 @@ export class Supervisor implements Deployment {
     await this.#client.discovery.watch((event) => fleet.observe(event), { signal, timeoutMs: plan.startTimeoutMs });
     if (plan.metrics !== undefined) this.#metrics = await serveMetrics(this.#client, () => this.status(), plan.metrics);
     signal.throwIfAborted();
+    await unlessAborted(fleet.sidecars.start(), signal);
     fleet.begin();
     await unlessAborted(Promise.all(fleet.workers.map(({ ready }) => ready)), signal);
   }
@@ -173,7 +176,7 @@ export class Supervisor implements Deployment {
 
   #logFiles(): string[] {
     const { logDir, broker } = this.#plan;
-    const workers = this.#fleet?.workers.map(({ plan }) => plan.logFile) ?? [];
+    const workers = [...this.#fleet?.sidecars.all ?? [], ...this.#fleet?.workers ?? []].map(({ plan }) => plan.logFile);
     return [...workers, ...broker === undefined ? [] : [broker.logFile], supervisorLog(logDir)];
   }
 
@@ -183,9 +186,9 @@ export class Supervisor implements Deployment {
   }
 
   #tooLate(): Error {
-    const waiting = this.workers.filter(({ state }) => state !== "ready").map(({ name, state, logFile }) =>
-      `${name} (${state}, ${logFile})`
-    );
+    const waiting = [...this.status().sidecars, ...this.workers].filter(({ state }) => state !== "ready").map((
+      { name, state, logFile },
+    ) => `${name} (${state}, ${logFile})`);
     const what = waiting.length === 0 ? "the broker must answer" : `not ready are ${waiting.join(", ")}; all must be`;
     const text = `Cannot start the deployment ${this.#plan.where}: ${what} within ${this.#plan.startTimeoutMs} ms`;
     return fault(text, Code.DeadlineExceeded);

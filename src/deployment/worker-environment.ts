@@ -10,12 +10,14 @@ import type { DeploymentPlan } from "./plan.ts";
  *
  * @param servers with credentials, where they are in the URLs
  * @param login who to be at the deployment's own broker
+ * @param sidecar the address of its node's sidecar
  */
 export function workerEnvironment(
   plan: DeploymentPlan,
   worker: WorkerPlan,
   servers: readonly string[],
   login?: Login,
+  sidecar?: string,
 ): Record<string, string | undefined> {
   return {
     ...process.env,
@@ -32,6 +34,7 @@ export function workerEnvironment(
     WAYBILL_ACK_WAIT_MS: plan.ackWaitMs === undefined ? undefined : String(plan.ackWaitMs),
     WAYBILL_DRAIN_MS: String(plan.drainMs),
     WAYBILL_OPERATORS: worker.operators === undefined ? undefined : JSON.stringify(worker.operators),
+    WAYBILL_SIDECAR: sidecar,
     ...worker.env,
   };
 }

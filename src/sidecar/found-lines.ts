@@ -12,9 +12,7 @@ export function foundLines({ describe, store }: Sidecar): string[] {
     ...native.map(({ name, available, version, detail }) =>
       available ? `${name}: ${[version, detail].filter(Boolean).join(", ")}` : `${name}: none. ${detail}`
     ),
-    ...(ucxTransports.length === 0
-      ? []
-      : [`UCX transports: ${[...new Set(ucxTransports.map(({ name, device }) => `${name}/${device}`))].join(" ")}`]),
+    ...(ucxTransports.length === 0 ? [] : [`UCX transports: ${ucxTransports.map(({ name }) => name).join(" ")}`]),
     ...gpus.map(({ device, name }) => `GPU ${device}: ${name}`),
     `Ways: ${store.ways.map(({ kind }) => kind).join(", ")}`,
     ...notes.map((note) => `Note: ${note}`),

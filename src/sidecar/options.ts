@@ -34,7 +34,7 @@ export interface SidecarOptions extends Omit<BusOptions, "name"> {
   port?: number;
   /** The URL by which others reach it, where it is not that of the address. No path. Default: the address's. */
   advertiseUrl?: string;
-  /** The Unix socket for local workers. Default: `<node>.sock` in `$XDG_RUNTIME_DIR/waybill` or `/tmp/waybill-<uid>`. */
+  /** The Unix socket for local workers. Default: `nodes/<node>.sock` in `$XDG_RUNTIME_DIR/waybill` or `/tmp/waybill-<uid>`. */
   socketPath?: string;
   /** Bytes of all tensors, in shared memory where there is some. Default 1,073,741,824 (1 GiB). */
   budgetBytes?: number;
@@ -105,7 +105,7 @@ export function resolveSidecarOptions(options: SidecarOptions): ResolvedSidecarO
     node,
     host: options.host ?? "127.0.0.1",
     port: checkAtLeast(action, "port", options.port ?? 0, 0),
-    socketPath: options.socketPath ?? join(stateFolder(), `${node}.sock`),
+    socketPath: options.socketPath ?? join(stateFolder(), "nodes", `${node}.sock`),
     budgetBytes: checkAtLeast(action, "budgetBytes", options.budgetBytes ?? 2 ** 30, 1),
     segmentBytes: checkAtLeast(action, "segmentBytes", options.segmentBytes ?? 2 ** 26, 4_096),
     servers: typeof servers === "string" ? [servers] : servers,

@@ -25,7 +25,8 @@ export type SegmentBacking = "dev-shm" | "memfd";
 /** Follows which segments there are. */
 export interface SegmentObserver {
   added?(segment: NodeSegment): void;
-  removed?(segment: NodeSegment): void;
+  /** It is about to go: its pages stay until the promise settles. */
+  removed?(segment: NodeSegment): Promise<void> | void;
 }
 
 /** How to open a node's shared memory. */
@@ -102,11 +103,15 @@ export class NodeSegments implements Disposable {
     if (parts === undefined) return;
     this.#open.delete(segment);
     this.#bytes -= segment.bytes.length;
-    for (const observer of this.#observers) observer.removed?.(segment);
     const { addon } = this.#options;
     if (parts.file !== undefined) addon.unlinkSegment(parts.file);
-    addon.unmapSegment(parts.buffer);
-    addon.closeSegment(parts.fd);
+    const users = [...this.#observers].map((observer) => observer.removed?.(segment)).filter((user) => user !== undefined);
+    const letGo = () => {
+      addon.unmapSegment(parts.buffer);
+      addon.closeSegment(parts.fd);
+    };
+    if (users.length === 0) letGo();
+    else void Promise.allSettled(users).then(letGo);
   }
 
   /** Removes all. */

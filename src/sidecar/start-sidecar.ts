@@ -9,11 +9,11 @@ import { Access, standingKey } from "./access.ts";
 import { Endings } from "./endings.ts";
 import { NodeHealth } from "./health.ts";
 import { hostId } from "./host-id.ts";
-import { LeakReport } from "./leaks.ts";
 import { SidecarMetrics } from "./metrics.ts";
 import { openNativeMemory } from "./native-memory.ts";
 import { openNodeBus } from "./node-bus.ts";
 import { openDoors } from "./open-doors.ts";
+import { openWire } from "./open-wire.ts";
 import { type ResolvedSidecarOptions, resolveSidecarOptions, type SidecarOptions } from "./options.ts";
 import { NodeSecret } from "./secret.ts";
 import { describeNode } from "./service/describe.ts";
@@ -22,6 +22,7 @@ import { Watches } from "./service/watches.ts";
 import { Pulls } from "./session/pulls.ts";
 import { Sessions } from "./session/sessions.ts";
 import type { Sidecar } from "./sidecar.ts";
+import type { NodeWire } from "./ucx/node-wire.ts";
 
 /** How long one tensor of another node may take to be fetched for a worker. */
 const PULL_MS = 60_000;
@@ -57,7 +58,6 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   endings.add("shared memory", () => segments?.[Symbol.dispose]());
   const key = randomBytes(32);
   const store = new TensorStore({ node, budgetBytes, memory: arena, key, leaseMs, logger });
-  const leaks = new LeakReport(store);
   endings.add("store", () => store.close());
 
   const metrics = new SidecarMetrics({ node, namespace }, store);
@@ -68,13 +68,16 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   endings.add("bus", () => bus?.close() ?? data[Symbol.asyncDispose]());
   data.addStore(store);
 
+  const { wire, found, transports: ucxTransports } = await openWire(options, memory, { store, key });
+  endings.add("UCX", () => wire?.[Symbol.asyncDispose]());
+  const fetchInto = wire && ((...args: Parameters<NodeWire["fetchInto"]>) => wire.fetchInto(...args));
   const startId = randomBytes(16);
   const host = hostId(segments?.backing);
   const sessions = new Sessions({
     store,
     service: nodeService(store),
     segments,
-    pulls: new Pulls({ store, data, timeoutMs: PULL_MS }),
+    pulls: new Pulls({ store, data, timeoutMs: PULL_MS, fetchInto, observer: metrics.calls, logger }),
     startId,
     host,
     segmentBytes,
@@ -85,8 +88,8 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   const facts = {
     startId: startId.toString("hex"),
     host,
-    native: [memory.found],
-    ucxTransports: [],
+    native: [memory.found, found],
+    ucxTransports,
     gpus: [],
     notes: memory.notes,
   };
@@ -119,6 +122,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     requests: doors.requests,
   }));
   const ways: StoreWay[] = segments === undefined ? [] : [{ kind: "shm", host }];
+  if (wire !== undefined) ways.push(wire.way);
   ways.push({ kind: "http", url: `${url}/v1/tensors` });
   if (bus !== undefined) ways.push({ kind: "bus", namespace, node });
   store.advertise(ways);
@@ -141,7 +145,6 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     health.stopServing();
     await bus?.unregister();
     await store.close({ waitForReleaseMs: drainMs });
-    leaks.tell(logger, node);
     await endings.run();
   };
   let stopping: Promise<void> | undefined;

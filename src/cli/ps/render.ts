@@ -23,7 +23,8 @@ function section({ name, pid, file, startedAtMs, status }: RunningDeployment, no
   const state = status?.state ?? "not answering";
   const title = `${name}: ${state}, pid ${pid}, up ${duration(now - startedAtMs)}${file === undefined ? "" : `, ${file}`}`;
   if (status === undefined) return title;
-  const { urls, broker, workers } = status;
+  const { urls, broker, sidecars } = status;
+  const workers = [...sidecars, ...status.workers];
   const own = broker === undefined ? "" : ` (nats-server ${broker.state}, pid ${broker.pid ?? "-"})`;
   const rows = table([head, ...workers.map((worker) => rowOf(worker, now))]);
   const metrics = status.metricsUrl === undefined ? [] : [`  metrics of all: ${status.metricsUrl}`];

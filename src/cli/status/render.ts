@@ -11,7 +11,8 @@ function endOf({ name, logFile, lastLines }: WorkerStatus): string[] {
 /** A deployment's components, and the logs of workers that do not serve. */
 export function renderStatus({ name, pid, status }: RunningDeployment): string {
   if (status === undefined) return `${name}: not answering, pid ${pid}`;
-  const { state, urls, namespace, components, workers } = status;
+  const { state, urls, namespace, components, sidecars } = status;
+  const workers = [...sidecars, ...status.workers];
   const rows = components.map(({ name, health, ready, count, runtime, reason }) => [
     name,
     health,
@@ -19,6 +20,9 @@ export function renderStatus({ name, pid, status }: RunningDeployment): string {
     runtime,
     reason ?? "",
   ]);
+  for (const { name, state, runtime, reason } of sidecars) {
+    rows.push([name, state, state === "ready" ? "1/1" : "0/1", runtime, reason ?? ""]);
+  }
   const failing = workers.filter(({ state, lastLines }) => state !== "ready" && lastLines.length > 0);
   return [
     `${name}: ${state}, namespace ${namespace}, at ${urls.join(" and ")}`,

@@ -1,7 +1,7 @@
 import { inboxPrefixOf } from "../../bus/owner.ts";
 import type { BrokerAccount } from "../broker/server-config.ts";
 import type { ClientGrant, DeploymentLogins } from "./logins.ts";
-import { type ClientRights, clientRights, supervisorRights, workerRights } from "./rights.ts";
+import { type ClientRights, clientRights, sidecarRights, supervisorRights, workerRights } from "./rights.ts";
 
 const DEPLOYMENT = "WAYBILL";
 
@@ -12,8 +12,8 @@ const DEPLOYMENT = "WAYBILL";
  * Named `$JS.API.STREAM.DELETE.…`, it deletes a queue. In an account without storage such a subject leads nowhere.
  */
 export function brokerAccounts(namespace: string, logins: DeploymentLogins): BrokerAccount[] {
-  const { supervisor, workers } = logins;
-  const readers = workers.map(({ login }) => login.user);
+  const { supervisor, workers, sidecars } = logins;
+  const readers = [...workers, ...sidecars].map(({ login }) => login.user);
   const clients = logins.clients.map((grant) => ({
     grant,
     account: grant.login.user,
@@ -27,6 +27,7 @@ export function brokerAccounts(namespace: string, logins: DeploymentLogins): Bro
       ...workers.map(({ login, operators }) => {
         return { ...login, permissions: workerRights({ namespace, user: login.user, operators }) };
       }),
+      ...sidecars.map(({ login, node }) => ({ ...login, permissions: sidecarRights({ namespace, user: login.user, node }) })),
     ],
     exports: clients.flatMap(({ account, rights }) => [
       ...rights.asks.map(({ subject, answers }) => ({ service: subject, answers, to: account })),

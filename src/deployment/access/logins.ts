@@ -4,11 +4,18 @@ import type { Login } from "../../bus/credentials.ts";
 import type { LocalLogins } from "../../bus/local-login-node.ts";
 import type { ComponentPlan, WorkerPlan } from "../component-plan.ts";
 import type { DeploymentClient } from "../definition-broker.ts";
+import { sidecarName, SIDECARS } from "../sidecar-plan.ts";
 
 /** Workers that may serve some operators; `undefined` stands for all. */
 export interface WorkerGrant {
   readonly login: Login;
   readonly operators: readonly string[] | undefined;
+}
+
+/** The sidecar of a node. */
+export interface SidecarGrant {
+  readonly login: Login;
+  readonly node: string;
 }
 
 /** A client that may call some operators; `undefined` stands for all. */
@@ -30,10 +37,17 @@ export class DeploymentLogins {
   readonly worker: WorkerGrant = { login: newLogin("wb-worker"), operators: undefined };
   /** This user's own programs. */
   readonly local: ClientGrant = { login: newLogin(LOCAL_CLIENT), operators: undefined, events: true };
+  /** Those of the nodes. */
+  readonly sidecars: readonly SidecarGrant[];
   readonly #components: ReadonlyMap<string, WorkerGrant>;
   readonly #clients: ReadonlyMap<string, ClientGrant>;
 
-  constructor(components: Iterable<ComponentPlan>, clients: Readonly<Record<string, DeploymentClient>>) {
+  constructor(
+    components: Iterable<ComponentPlan>,
+    clients: Readonly<Record<string, DeploymentClient>>,
+    nodes: readonly string[] = [],
+  ) {
+    this.sidecars = nodes.map((node) => ({ node, login: newLogin(`wb-sidecar-${node}`) }));
     this.#components = new Map(
       Array.from(components, ({ name, operators }) => [name, { login: newLogin(`wb-worker-${name}`), operators }]),
     );
@@ -60,7 +74,11 @@ export class DeploymentLogins {
   }
 
   /** Who a worker is, by its component. One that came later, or serves more than it did, gets the rights of a worker started by hand. */
-  ofWorker({ component, operators }: WorkerPlan): Login {
+  ofWorker({ component, operators, name }: WorkerPlan): Login {
+    if (component === SIDECARS) {
+      const sidecar = this.sidecars.find(({ node }) => sidecarName(node) === name);
+      if (sidecar !== undefined) return sidecar.login;
+    }
     const grant = this.#components.get(component);
     const covers = grant?.operators === undefined || operators?.every((operator) => grant.operators?.includes(operator));
     return grant !== undefined && covers === true ? grant.login : this.worker.login;

@@ -27,7 +27,7 @@ export async function startOwnBroker(
   if (plan.token !== undefined) {
     return { broker: await SupervisedBroker.start(plan, broker, { ...options, accounts: undefined }), logins: undefined };
   }
-  const logins = new DeploymentLogins(plan.components, plan.clients);
+  const logins = new DeploymentLogins(plan.components, plan.clients, plan.sidecars.map(({ node }) => node));
   const ports = [broker.port, broker.websocketPort].filter((port) => port !== 0 && port !== false);
   await logins.tell(file, { ...facts, urls: ports.map((port) => `nats://127.0.0.1:${port}`) });
   const accounts = brokerAccounts(plan.namespace, logins);

@@ -131,6 +131,29 @@ export function workerRights({ namespace, user, operators }: RightsOf): MemberRi
   };
 }
 
+/** A node's sidecar serves the node's tensors, reads those of others, and passes calls on to any operator. It serves none. */
+export function sidecarRights(
+  { namespace, user, node }: Pick<RightsOf, "namespace" | "user"> & { readonly node: string },
+): MemberRights {
+  const root = `wb.${namespace}`;
+  const names = new Subjects(namespace);
+  const discovery = discoveryRights(namespace, "write").filter((subject) => !subject.startsWith("$KV."));
+  return {
+    publish: [
+      `${root}.r.>`, // answers
+      ...["q", "s", "i", "c", "x", "t", "n"].map((kind) => `${root}.${kind}.>`), // calls that it passes on, and tensors of others
+      ...discovery,
+      `$KV.wb_${namespace}.inst.*`, // its own record
+    ],
+    subscribe: [
+      names.node(node),
+      names.nodeControl(node), // what it holds, for the supervisor and this user's tools
+      `${root}.r.${user}.>`,
+      `${inboxPrefixOf(user)}.>`,
+    ],
+  };
+}
+
 /** The supervisor, and this user's tools: queues, dead letters, discovery and control, and nothing that serves operators. */
 export function supervisorRights({ namespace, user }: RightsOf): MemberRights {
   const root = `wb.${namespace}`;

@@ -30,6 +30,8 @@ const answerMs = 1_000;
 export class ControlServer {
   /** The deployment's name. */
   readonly name: string;
+  /** Where the sockets of its sidecars are. */
+  readonly socketFolder: string;
   readonly #server: Server;
   readonly #files: ReturnType<typeof stateFiles>;
   readonly #sockets = new Set<Socket>();
@@ -39,6 +41,7 @@ export class ControlServer {
     this.#server = server;
     this.name = name;
     this.#files = stateFiles(folder, name);
+    this.socketFolder = this.#files.nodes;
     server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
@@ -112,6 +115,7 @@ export class ControlServer {
     for (const file of [this.#files.record, this.#files.logins]) await rm(file, { force: true });
     // Some runtimes leave the socket's file.
     await rm(this.#files.socket, { force: true });
+    await rm(this.#files.nodes, { recursive: true, force: true });
     this.#server.close();
     let timer: ReturnType<typeof setTimeout> | undefined;
     await Promise.race([Promise.all(this.#answers), new Promise((resolve) => timer = setTimeout(resolve, answerMs))]);

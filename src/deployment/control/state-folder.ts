@@ -9,9 +9,9 @@ import { fault } from "../../rpc/error.ts";
 export function stateFiles(
   folder: string,
   name: string,
-): { readonly record: string; readonly socket: string; readonly logins: string } {
+): { readonly record: string; readonly socket: string; readonly logins: string; readonly nodes: string } {
   const file = (suffix: string) => join(folder, `${name}${suffix}`);
-  return { record: file(".json"), socket: file(".sock"), logins: file(LOGINS_SUFFIX) };
+  return { record: file(".json"), socket: file(".sock"), logins: file(LOGINS_SUFFIX), nodes: file(".nodes") };
 }
 
 /**

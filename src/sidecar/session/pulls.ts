@@ -1,18 +1,35 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Pull, PulledSchema, PulledTensorSchema } from "../../../gen/waybill/v1/node_pb.ts";
 import type { TensorDescriptor } from "../../../gen/waybill/v1/tensor_pb.ts";
+import type { Logger } from "../../bus/logger.ts";
 import type { DataPlane } from "../../data/data-plane.ts";
 import { copyIn, type MemoryBlock } from "../../data/memory.ts";
+import type { Reservation } from "../../data/reservations.ts";
 import type { TensorStore } from "../../data/store.ts";
 import type { TensorPin } from "../../data/held-tensor.ts";
 import type { WayKind } from "../../data/way-handler.ts";
 import { type Waybill, waybillFromMessage } from "../../waybill/descriptor.ts";
+import type { FetchObserver } from "../../telemetry/observer.ts";
+import type { DirectFetch } from "../ucx/node-wire.ts";
 import { errorToWire } from "./operations.ts";
 import { pinToWire } from "./pinned.ts";
 import type { Session } from "./session.ts";
 
 /** Reads a tensor straight into memory of the node's; `undefined` where that is not possible, and another way is to be taken. */
-export type FetchInto = (waybill: Waybill, block: MemoryBlock, signal: AbortSignal) => Promise<void> | undefined;
+export type FetchInto = (
+  waybill: Waybill,
+  block: MemoryBlock,
+  options: { signal: AbortSignal; timeoutMs: number },
+) => Promise<DirectFetch | undefined>;
+
+/** Nodes whose failures are remembered. */
+const MAX_TOLD = 1_024;
+
+/** Bytes in memory of the node's. */
+interface Fetched {
+  readonly reservation: Reservation;
+  readonly way: string;
+}
 
 /** What pulls need of their node. */
 export interface PullsHost {
@@ -21,6 +38,9 @@ export interface PullsHost {
   readonly data: DataPlane;
   /** The wire that writes where it is told to, which is `ucx`. Default: none. */
   readonly fetchInto?: FetchInto | undefined;
+  /** Told of what that wire fetches. */
+  readonly observer: FetchObserver;
+  readonly logger: Logger;
   /** How long one may take. */
   readonly timeoutMs: number;
 }
@@ -28,6 +48,7 @@ export interface PullsHost {
 /** Fetches tensors of other nodes into the node's own memory, for workers that map it. */
 export class Pulls {
   readonly #host: PullsHost;
+  readonly #told = new Set<string>();
 
   constructor(host: PullsHost) {
     this.#host = host;
@@ -69,15 +90,7 @@ export class Pulls {
     signal: AbortSignal,
   ): Promise<{ pin: TensorPin; way: string }> {
     const { store } = this.#host;
-    const { dtype, shape, byteSize } = waybill;
-    const reservation = await store.reserve(dtype, shape, { byteLength: byteSize, signal });
-    let way: string;
-    try {
-      way = await this.#into(waybill, reservation.block, via, signal);
-    } catch (error) {
-      reservation[Symbol.dispose]();
-      throw error;
-    }
+    const { reservation, way } = await this.#direct(waybill, via, signal) ?? await this.#copied(waybill, via, signal);
     const own = await store.commit(reservation, { holder: session.name });
     try {
       return { pin: await store.pin(own), way };
@@ -87,15 +100,54 @@ export class Pulls {
     }
   }
 
-  async #into(waybill: Waybill, block: MemoryBlock, via: readonly WayKind[], signal: AbortSignal): Promise<string> {
-    const { data, fetchInto } = this.#host;
-    const direct = via.length === 0 || via.includes("ucx") ? fetchInto?.(waybill, block, signal) : undefined;
-    if (direct !== undefined) {
-      await direct;
-      return "ucx";
+  /** By the wire that writes where it is told to; `undefined` where that does not lead there, or failed and others may be tried. */
+  async #direct(waybill: Waybill, via: readonly WayKind[], signal: AbortSignal): Promise<Fetched | undefined> {
+    const { fetchInto, observer, timeoutMs } = this.#host;
+    if (fetchInto === undefined || via.length > 0 && !via.includes("ucx")) return undefined;
+    const reservation = await this.#reserve(waybill, signal);
+    const fetch = await fetchInto(waybill, reservation.block, { signal, timeoutMs });
+    if (fetch === undefined) {
+      reservation[Symbol.dispose]();
+      return undefined;
     }
-    const { tensor, way } = await data.fetch(waybill, { ways: via.length === 0 ? undefined : via, signal });
-    copyIn(block, 0, tensor.bytes);
-    return way;
+    const watch = observer.fetch?.({ node: waybill.node, bytes: waybill.byteSize });
+    try {
+      await fetch.done;
+      watch?.ended({ way: "ucx" });
+      return { reservation, way: "ucx" };
+    } catch (error) {
+      // What was on its way may still be written.
+      void fetch.idle.then(() => reservation[Symbol.dispose]());
+      watch?.ended({ error });
+      if (signal.aborted || via.length > 0 && !via.some((kind) => kind !== "ucx")) throw error;
+      this.#tell(waybill.node, error);
+      return undefined;
+    }
+  }
+
+  /** By any other way. */
+  async #copied(waybill: Waybill, via: readonly WayKind[], signal: AbortSignal): Promise<Fetched> {
+    const { data } = this.#host;
+    const reservation = await this.#reserve(waybill, signal);
+    try {
+      const { tensor, way } = await data.fetch(waybill, { ways: via.length === 0 ? undefined : via, signal });
+      copyIn(reservation.block, 0, tensor.bytes);
+      return { reservation, way };
+    } catch (error) {
+      reservation[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #reserve({ dtype, shape, byteSize }: Waybill, signal: AbortSignal): Promise<Reservation> {
+    return this.#host.store.reserve(dtype, shape, { byteLength: byteSize, signal });
+  }
+
+  /** Once for each node, until it works again it would fill the log. */
+  #tell(node: string, error: unknown): void {
+    if (this.#told.size >= MAX_TOLD) this.#told.clear();
+    if (this.#told.has(node)) return;
+    this.#told.add(node);
+    this.#host.logger.warn("UCX failed, and other ways are taken", { node, error: String(error) });
   }
 }
