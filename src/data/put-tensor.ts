@@ -12,6 +12,8 @@ import type { NodeClients } from "./node-clients.ts";
 
 /** Pieces on their way at once. */
 const WINDOW = 4;
+/** However much the broker takes: all pieces on their way together are at most 3 MiB, here, there and in between. */
+const MAX_PIECE_BYTES = 786_432;
 /** Room for a frame's headers and a piece's other fields beside its bytes. */
 const PIECE_ROOM_BYTES = 2_048;
 /** Shapes are of any length; each dimension takes at most 10 bytes. */
@@ -41,7 +43,7 @@ export async function putInPieces(
   const client = nodes.of(node);
   const { bytes } = tensor;
   const room = PIECE_ROOM_BYTES + DIMENSION_BYTES * tensor.shape.length;
-  const pieceBytes = nodes.maxMessageBytes - room;
+  const pieceBytes = Math.min(MAX_PIECE_BYTES, nodes.maxMessageBytes - room);
   if (pieceBytes < 1) {
     throw fault(
       `Cannot put ${tensor}: a piece needs ${room} bytes beside its data, and a message takes at most ` +

@@ -7,7 +7,7 @@ import { DEFAULT_LEASE_MS, LeaseTable, referenceKey } from "../waybill/lease.ts"
 import type { Right } from "../waybill/rights.ts";
 import { BackgroundTimer } from "./background-timer.ts";
 import { checkAtLeast } from "./check.ts";
-import type { HeldTensor } from "./held-tensor.ts";
+import type { HeldTensor, TensorPin } from "./held-tensor.ts";
 import { StoreLedger } from "./store-ledger.ts";
 import { type StoreLease, StoreObservers } from "./store-observer.ts";
 import type { LeaseListing, PutOptions, ReleaseOptions, ShareOptions, StoreWay, TensorProof } from "./store-types.ts";
@@ -138,6 +138,16 @@ export class StoreLeases {
   async use({ reference, capability }: TensorProof, right: Right, leaseMs?: number): Promise<ProvenLease> {
     const { rights, notAfterMs } = await this.#issuer.verify(capability, reference, right, this.#nowMs());
     return { lease: this.#renewed(this.#table.touch(reference, leaseMs)), rights, notAfterMs };
+  }
+
+  /**
+   * Pins the tensor behind a proof, in the same turn in which its lease is found: by the next one it may be gone.
+   *
+   * @throws {ConnectError} as `use`
+   */
+  async pin({ reference, capability }: TensorProof): Promise<TensorPin> {
+    await this.#issuer.verify(capability, reference, "read", this.#nowMs());
+    return this.#renewed(this.#table.touch(reference)).bufferId.pin();
   }
 
   /** Renews a lease whose proof was checked already; `undefined` when it is gone. */

@@ -7,6 +7,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { silentLogger } from "../bus/logger.ts";
 import type { DType } from "../tensor/dtype.ts";
 import { Tensor } from "../tensor/tensor.ts";
+import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { ALL_RIGHTS, type Right } from "../waybill/rights.ts";
 import { checkName, type Way } from "../waybill/way.ts";
@@ -211,15 +212,18 @@ export class TensorStore implements AsyncDisposable {
     const { lease } = await this.#leases.use(proof, right);
     const { reference, expiresAtMs, bufferId: held } = lease;
     const { dtype, shape, byteLength } = held;
+    const renew = () => this.#leases.renew(reference);
     return {
       dtype,
       shape,
       byteLength,
       expiresAtMs,
       get tensor() {
+        // Of memory that is used again only while the lease lives.
+        if (held.block !== undefined && renew() === undefined) throw capabilityDenied();
         return held.tensor();
       },
-      slice: (offset, length) => this.#leases.renew(reference)?.bufferId.slice(offset, length),
+      slice: (offset, length) => renew()?.bufferId.slice(offset, length),
     };
   }
 
@@ -230,7 +234,7 @@ export class TensorStore implements AsyncDisposable {
    * @throws {ConnectError} `permission_denied` as `get`
    */
   async pin(proof: TensorProof): Promise<TensorPin> {
-    return (await this.#leases.use(proof, "read")).lease.bufferId.pin();
+    return await this.#leases.pin(proof);
   }
 
   /**

@@ -4,7 +4,8 @@ const MAX_WINDOW_ITEMS = 64;
 const MIN_WINDOW_ITEMS = 8;
 /** Small items cost the broker some hundred bytes each beside their payload: what waits for one connection must stay far below its limit. */
 const ITEMS_OF_ALL = 32_768;
-const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
+/** With the item that may pass it, so that a large tensor never has more than 4 MB on its way. */
+const MAX_WINDOW_BYTES = 3.5 * 1024 * 1024;
 const MIN_WINDOW_BYTES = 64 * 1024;
 
 /** Bytes that may be on their way to one of so many streams that share a connection's window. */

@@ -1,8 +1,19 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { Code } from "@connectrpc/connect";
-import { Arena, DataPlane, PinHolder, TensorStore, type TensorStoreOptions } from "../../src/data/mod.ts";
+import { Code, ConnectError } from "@connectrpc/connect";
+import { MemoryBroker } from "../../src/bus/mod.ts";
+import {
+  Allocator,
+  Arena,
+  DataPlane,
+  type MemoryBlock,
+  PinHolder,
+  type TensorMemory,
+  TensorStore,
+  type TensorStoreOptions,
+} from "../../src/data/mod.ts";
+import { serveTensors } from "../../src/data/server.ts";
 import { Tensor } from "../../src/tensor/mod.ts";
-import { bytesTensor, Cleanup, everyTensor, failure, pattern, same, until } from "./support.ts";
+import { busNode, busPlane, bytesTensor, Cleanup, everyTensor, failure, pattern, same, until } from "./support.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -193,5 +204,98 @@ describe("a store with memory of its own", () => {
     pin.release();
     await closing;
     expect(memory.usage().blocks).toBe(0);
+  });
+});
+
+/** Memory that the processor cannot reach, behind copies, as a GPU's is. */
+function deviceMemory(capacityBytes: number): TensorMemory & { readonly device: Uint8Array } {
+  const device = new Uint8Array(capacityBytes);
+  const allocator = new Allocator(capacityBytes);
+  return {
+    device,
+    allocate(byteLength, { memory = "gpu", device: ordinal = 1 } = {}) {
+      if (memory !== "gpu") throw new ConnectError("There is no such memory here", Code.FailedPrecondition);
+      const block = allocator.allocate(byteLength);
+      return block && {
+        bytes: undefined,
+        byteLength,
+        memory,
+        device: ordinal,
+        read: (offset, length) => device.slice(block.offset + offset, block.offset + offset + length),
+        write: (offset, data) => device.set(data, block.offset + offset),
+        free: () => allocator.free(block),
+      };
+    },
+    usage: () => allocator.usage(),
+  };
+}
+
+describe("a store on a device", () => {
+  test("says where its tensors are, and is read through the host over HTTP, over the bus and in its own process", async () => {
+    const broker = new MemoryBroker();
+    const memory = deviceMemory(16 * MIB);
+    const store = busNode(cleanup, broker, { memory });
+    cleanup.add(await serveTensors(store));
+    const plane = busPlane(cleanup, broker);
+    const own = cleanup.add(new DataPlane({ stores: [store] }));
+    for (const tensor of [...everyTensor(), bytesTensor(5 * MIB)]) {
+      const remote = plane.open(await store.put(tensor));
+      expect([remote.memory, remote.device]).toEqual(["gpu", 1]);
+      for (const way of ["http", "bus"] as const) {
+        const { tensor: fetched } = await plane.fetch(remote.waybill, { ways: [way] });
+        expect([fetched.dtype, fetched.shape, same(fetched.bytes, tensor.bytes)]).toEqual([tensor.dtype, tensor.shape, true]);
+      }
+      const { bytes } = await own.read(remote.waybill, { offset: tensor.byteLength >> 1, length: tensor.byteLength >> 2 });
+      expect(same(bytes, tensor.bytes.subarray(tensor.byteLength >> 1, (tensor.byteLength >> 1) + bytes.length))).toBe(true);
+      await remote.release();
+    }
+    const uploaded = await plane.put({ node: store.node }, bytesTensor(3 * MIB));
+    expect([uploaded.memory, same((await uploaded.fetch()).bytes, pattern(3 * MIB))]).toEqual(["gpu", true]);
+    await uploaded.release();
+    await until("all of it is given back", () => memory.usage().blocks === 0);
+  });
+
+  test("has tensors made in place by who can write there, and by nobody else", async () => {
+    const memory = deviceMemory(MIB);
+    const store = cleanup.add(new TensorStore({ node: "node-a", memory }));
+    const reservation = await store.reserve("FP32", [2], { memory: "gpu", device: 3 });
+    reservation.block.write!(0, new Uint8Array(new Float32Array([1.5, -2]).buffer));
+    const waybill = await store.commit(reservation);
+    expect([waybill.memory, waybill.device, waybill.dtype]).toEqual(["gpu", 3, "FP32"]);
+    expect((await store.get(waybill)).tensor.toNumbers()).toEqual([1.5, -2]);
+    const pin = await store.pin(waybill);
+    expect([pin.tensor, pin.held.block]).toEqual([undefined, reservation.block]);
+    pin.release();
+    expect(await failure(store.allocate("FP32", [2]))).toMatchObject({ code: Code.FailedPrecondition });
+    expect(await failure(store.reserve("FP32", [2], { memory: "cpu-pinned" }))).toMatchObject({
+      code: Code.FailedPrecondition,
+    });
+    expect(store.describe()).toMatchObject({ leases: 1, reserved: 0, usedBytes: 8 });
+  });
+});
+
+describe("a tensor that another's memory holds", () => {
+  test("is adopted where it is, and its memory given back once, or at once when it is refused", async () => {
+    const store = cleanup.add(new TensorStore({ node: "node-a", budgetBytes: 100, putWaitMs: 0 }));
+    let freed = 0;
+    const blockOf = (bytes: Uint8Array): MemoryBlock => ({
+      ...{ bytes, byteLength: bytes.length, memory: "cpu", device: 0 },
+      location: { segment: "waybill-0-worker", offset: 64, generation: 9n },
+      free: () => void freed++,
+    });
+    store.advertise([{ kind: "shm", host: "host-a" }]);
+    const waybill = await store.adopt({ dtype: "UINT8", shape: [80], block: blockOf(pattern(80)) }, { once: true });
+    expect(waybill.ways).toEqual([{ kind: "shm", host: "host-a", segment: "waybill-0-worker", offset: 64, generation: 9n }]);
+    expect([waybill.once, freed]).toEqual([true, 0]);
+    const bad = [
+      [{ dtype: "UINT8", shape: [30], block: blockOf(pattern(30)) }, Code.ResourceExhausted],
+      [{ dtype: "FP32", shape: [2], block: blockOf(pattern(7)) }, Code.InvalidArgument],
+      [{ dtype: "BYTES", shape: [1], block: blockOf(new Uint8Array(8).fill(255)) }, Code.InvalidArgument],
+    ] as const;
+    for (const [tensor, code] of bad) expect(await failure(store.adopt(tensor))).toMatchObject({ code });
+    expect([freed, store.describe().usedBytes]).toEqual([3, 80]);
+    await store.release(waybill);
+    await store.release(waybill);
+    expect([freed, store.describe().usedBytes]).toEqual([4, 0]);
   });
 });
