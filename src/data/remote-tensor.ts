@@ -188,8 +188,9 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   release(): Promise<void> {
     if (this.#released === undefined) {
       this.#plane.forget(this);
-      this.#released = this.#plane.release(this.#waybill);
+      // First, so that both go in one message.
       this.letGo();
+      this.#released = this.#plane.release(this.#waybill);
     }
     return this.#released;
   }

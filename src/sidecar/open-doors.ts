@@ -8,6 +8,7 @@ import { createTensorApp, urlOf } from "../data/server.ts";
 import type { TensorStore } from "../data/store.ts";
 import { type Access, mustBe, standingKey } from "./access.ts";
 import type { NodeHealth } from "./health.ts";
+import { batchRoute } from "./http/batch-route.ts";
 import { Door } from "./http/door.ts";
 import { nodeListener } from "./http/node-listener.ts";
 import { operatorRoutes } from "./operators/operator-routes.ts";
@@ -57,6 +58,7 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
         admit: ({ values }) => mustBe("trusted", values.get(standingKey), "Cannot call an operator"),
       });
     },
+    first: service.batch && batchRoute(service.batch, limits.maxMessageBytes),
     app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),
     access,
     limits,

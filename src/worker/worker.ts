@@ -213,7 +213,8 @@ async function joined(
   if (sidecar === undefined) return undefined;
   const { joinSidecar } = await import("./session/join-sidecar.ts");
   const onChange = (session: Session | undefined) => void onNode(nodeFacts(session ?? served));
-  return await joinSidecar({ sidecar, segmentBytes, name, client, store: served.store, logger, onChange });
+  const { data } = client;
+  return await joinSidecar({ sidecar, segmentBytes, name, data, store: served.store, logger, onChange });
 }
 
 /** Beats come from a thread wherever the worker has a connection of its own to repeat. */

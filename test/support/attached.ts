@@ -1,36 +1,34 @@
 import { silentLogger } from "../../src/bus/logger.ts";
 import { DataPlane, TensorStore } from "../../src/data/mod.ts";
-import { pulledHandler, shmHandler } from "../../src/data/way-shm.ts";
+import { type JoinedSidecar, joinSidecar } from "../../src/worker/session/join-sidecar.ts";
 import type { Session } from "../../src/worker/session/session.ts";
-import { SidecarHome } from "../../src/worker/session/sidecar-home.ts";
-import { SidecarLink } from "../../src/worker/session/sidecar-link.ts";
+import type { SidecarHome } from "../../src/worker/session/sidecar-home.ts";
+import type { SidecarLink } from "../../src/worker/session/sidecar-link.ts";
 
 /** What a worker makes of a sidecar, without operators and bus. */
 export class Attached implements AsyncDisposable {
-  readonly plane: DataPlane = new DataPlane();
-  readonly store: TensorStore = new TensorStore({ node: `own-${crypto.randomUUID()}` });
+  readonly plane: DataPlane;
+  readonly store: TensorStore;
   readonly link: SidecarLink;
   readonly home: SidecarHome;
 
-  private constructor(link: SidecarLink) {
+  private constructor(plane: DataPlane, store: TensorStore, { link, home }: JoinedSidecar) {
+    this.plane = plane;
+    this.store = store;
     this.link = link;
-    this.home = new SidecarHome(() => link.session, this.store);
-    this.plane.addStore(this.store);
-    this.plane.addHandler(shmHandler(() => link.session));
-    this.plane.addHandler(pulledHandler(() => link.session));
+    this.home = home;
   }
 
-  static async to(socket: string, segmentBytes: number = 0): Promise<Attached> {
-    const near: { current?: Session; attached?: Attached } = {};
-    const onChange = (session: Session | undefined) => {
-      if (near.current !== undefined) near.attached?.plane.removeNear(near.current);
-      if (session !== undefined) near.attached?.plane.addNear(session);
-      near.current = session;
-    };
-    const link = await SidecarLink.start({ socket, name: "test", segmentBytes, logger: silentLogger, onChange });
-    near.attached = new Attached(link);
-    if (near.current !== undefined) near.attached.plane.addNear(near.current);
-    return near.attached;
+  static async to(socket: string): Promise<Attached> {
+    const data = new DataPlane();
+    const store = new TensorStore({ node: `own-${crypto.randomUUID()}` });
+    data.addStore(store);
+    const sidecar = `unix:${socket}`;
+    return new Attached(
+      data,
+      store,
+      await joinSidecar({ sidecar, segmentBytes: 0, name: "test", data, store, logger: silentLogger }),
+    );
   }
 
   /** The session. */

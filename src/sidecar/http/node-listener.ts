@@ -5,6 +5,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { FetchHandler } from "../../data/server.ts";
 import { type Access, standingKey } from "../access.ts";
 import type { SidecarLimits } from "../limits.ts";
+import type { Route } from "./batch-route.ts";
 import { type Bounded, RequestBounds } from "./bounds.ts";
 import type { NodeListener } from "./listener.ts";
 
@@ -12,6 +13,8 @@ import type { NodeListener } from "./listener.ts";
 export interface NodeListenerOptions {
   /** Its Connect and gRPC services. */
   readonly routes: (router: ConnectRouter) => void;
+  /** Answers before all others what is its own. */
+  readonly first?: Route;
   /** Everything else: the routes of the tensors. */
   readonly app: { readonly fetch: FetchHandler };
   readonly access: Access;
@@ -37,7 +40,7 @@ function kindOf(path: string, method: string): Bounded {
 export function nodeListener(
   options: NodeListenerOptions,
 ): { readonly listener: NodeListener; readonly bounds: RequestBounds } {
-  const { routes, app, access, limits } = options;
+  const { routes, first, app, access, limits } = options;
   const bounds = new RequestBounds(limits, kindOf);
   const plain = getRequestListener((request) => app.fetch(request), { overrideGlobalObjects: false });
   const connect = connectNodeAdapter({
@@ -49,5 +52,8 @@ export function nodeListener(
     contextValues: ({ headers }) => createContextValues().set(standingKey, access.standingOf(headers.authorization)),
     fallback: (request, response) => void plain(request as IncomingMessage, response as ServerResponse),
   });
-  return { listener: bounds.within(connect as NodeListener), bounds };
+  const listener: NodeListener = (request, response) => {
+    if (first?.(request, response) !== true) (connect as NodeListener)(request, response);
+  };
+  return { listener: bounds.within(listener), bounds };
 }

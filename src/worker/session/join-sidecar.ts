@@ -1,5 +1,5 @@
 import type { Logger } from "../../bus/logger.ts";
-import type { Client } from "../../client/client.ts";
+import type { DataPlane } from "../../data/data-plane.ts";
 import { socketPathOf } from "../../data/node-socket.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { pulledHandler, shmHandler } from "../../data/way-shm.ts";
@@ -16,12 +16,13 @@ export interface JoinOptions {
   /** Bytes of the worker's own segment; 0 is the node's default. */
   readonly segmentBytes: number;
   readonly name: string;
-  readonly client: Client;
+  /** Reads the node's tensors where they are from then on, and changes their leases over the session. */
+  readonly data: DataPlane;
   /** The worker's own store, for when there is no sidecar. */
   readonly store: TensorStore;
   readonly logger: Logger;
   /** Told of each session that begins, and, with `undefined`, that it has ended. */
-  readonly onChange: (session: Session | undefined) => void;
+  readonly onChange?: (session: Session | undefined) => void;
 }
 
 /** A worker's part in its node's sidecar. */
@@ -35,22 +36,21 @@ export interface JoinedSidecar {
 }
 
 /**
- * Attaches to the node's sidecar: from then on the client reads the node's tensors where they are, and changes their leases over the
- * session.
+ * Attaches to the node's sidecar.
  *
  * @throws {ConnectError} `invalid_argument` for an address that is none
  */
 export async function joinSidecar(options: JoinOptions): Promise<JoinedSidecar> {
-  const { client, store, segmentBytes, name, logger } = options;
+  const { data, store, segmentBytes, name, logger } = options;
   const socket = socketPathOf("Cannot attach to the sidecar", options.sidecar);
   let current: Session | undefined;
-  client.data.addHandler(shmHandler(() => current));
-  client.data.addHandler(pulledHandler(() => current));
+  data.addHandler(shmHandler(() => current));
+  data.addHandler(pulledHandler(() => current));
   const onChange = (session: Session | undefined) => {
-    if (current !== undefined) client.data.removeNear(current);
-    if (session !== undefined) client.data.addNear(session);
+    if (current !== undefined) data.removeNear(current);
+    if (session !== undefined) data.addNear(session);
     current = session;
-    options.onChange(session);
+    options.onChange?.(session);
   };
   const link = await SidecarLink.start({ socket, name, segmentBytes, logger, onChange });
   const home = new SidecarHome(() => link.session, store);

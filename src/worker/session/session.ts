@@ -37,6 +37,8 @@ import { failureOf } from "./operation-error.ts";
 import { type OwnBlock, OwnSegments } from "./own-segments.ts";
 import { SocketClient } from "./socket-client.ts";
 
+/** How long memory that was given back waits for a message that it can go along with. */
+const UNPIN_MS = 2;
 /** How long the word of a new segment may take after the first tensor in it was pinned. */
 const SEGMENT_MS = 1_000;
 /** Bytes of a message where tensors are sent. */
@@ -68,6 +70,8 @@ export class Session implements MemoryNode {
   readonly #queue: BatchQueue;
   readonly #segments: Segments | undefined;
   readonly #lending = new Lending();
+  #unpins: bigint[] = [];
+  #unpinning: ReturnType<typeof setTimeout> | undefined;
   #open = true;
 
   /** @param mapFile where nothing can be mapped, the reason: tensors are then sent and got as bytes */
@@ -195,7 +199,7 @@ export class Session implements MemoryNode {
     if (block === undefined || (block.generation === way.generation && block.segment === way.segment)) {
       return await this.#lend(result.value);
     }
-    void this.#unpin(pin);
+    this.#unpin(pin);
     const text = `Cannot read a tensor in segment "${way.segment}": its block must be of generation ${way.generation}, got ` +
       `${block.generation} in "${block.segment}"`;
     throw new ConnectError(text, Code.DataLoss);
@@ -223,6 +227,7 @@ export class Session implements MemoryNode {
     if (!this.#open) return;
     this.#open = false;
     const error = new ConnectError(`The session with the sidecar of node "${this.node}" has ended`, Code.Unavailable);
+    clearTimeout(this.#unpinning);
     this.#queue.end(error);
     this.#client.close();
     this.#attachment.close();
@@ -231,7 +236,7 @@ export class Session implements MemoryNode {
   }
 
   async #lend({ pin, block, byteSize }: PinnedTensor): Promise<LentBytes> {
-    const unpin = () => void this.#unpin(pin);
+    const unpin = () => this.#unpin(pin);
     try {
       if (this.#segments === undefined || block === undefined) {
         const text = "Cannot read a tensor in shared memory: it must be in a segment that this process may map, got none";
@@ -249,9 +254,17 @@ export class Session implements MemoryNode {
     }
   }
 
-  async #unpin(pin: bigint): Promise<void> {
-    // One that cannot be told ends with the session.
-    await this.#run({ case: "unpin", value: create(UnpinSchema, { pins: [pin] }) }).catch(() => {});
+  /** Told with what is asked next, or soon: a message of their own would cost as much as the pins did. */
+  #unpin(pin: bigint): void {
+    this.#unpins.push(pin);
+    if (this.#unpins.length === 1) this.#unpinning = setTimeout(() => this.#sendUnpins(), UNPIN_MS);
+  }
+
+  #sendUnpins(): void {
+    clearTimeout(this.#unpinning);
+    const pins = this.#unpins.splice(0);
+    // Those that cannot be told end with the session.
+    if (pins.length > 0) this.#queue.run({ case: "unpin", value: create(UnpinSchema, { pins }) }).catch(() => {});
   }
 
   async #addSegment(byteLength: number): Promise<SegmentFile> {
@@ -264,6 +277,7 @@ export class Session implements MemoryNode {
   }
 
   #run(kind: OperationKind): Promise<ResultKind> {
+    if (this.#unpins.length > 0) this.#sendUnpins();
     return this.#queue.run(kind);
   }
 

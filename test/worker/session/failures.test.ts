@@ -115,7 +115,7 @@ describe("when a sidecar or its worker fails", () => {
       expect(same((await remote.fetch()).bytes, pattern(MIB))).toBe(true);
       await remote.release();
     }
-    expect((await sidecar.describe()).usedBytes).toBe(BigInt(MIB));
+    await until("only its memory is held", async () => (await sidecar.describe()).usedBytes === BigInt(MIB));
     await stalled.kill();
     await until("its pin has gone", async () => (await sidecar.describe()).usedBytes === 0n);
   });
