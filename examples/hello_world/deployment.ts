@@ -27,18 +27,22 @@ export interface HelloWorldOptions {
   readonly clearLogs?: boolean;
   readonly logLevel?: LogLevel;
   readonly startingMetricsPort?: number;
+  /** Whether each group is on a node of its own, with a sidecar that holds its tensors. Default `false`. */
+  readonly sidecars?: boolean;
 }
 
 /** A deployment of groups of workers. */
 export function helloWorld(groups: readonly WorkerGroup[], options: HelloWorldOptions): DeploymentDefinition {
-  const { workerFile = new URL("./worker.ts", import.meta.url), ...rest } = options;
+  const { workerFile = new URL("./worker.ts", import.meta.url), sidecars = false, ...rest } = options;
   return defineDeployment({
     ...rest,
+    ...(sidecars ? { sidecars: Object.fromEntries(groups.map(({ operator }) => [operator, {}])) } : {}),
     workers: groups.map(({ operator, count, settings, kind }) => ({
       name: operator,
       file: workerFile,
       operators: [operator],
       count,
+      ...(sidecars ? { sidecar: operator } : {}),
       env: envOf(settings, kind),
     })),
   });

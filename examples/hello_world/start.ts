@@ -82,7 +82,8 @@ async function startProcesses(flags: StartFlags, signal: AbortSignal): Promise<R
   const definition = helloWorld(groups, {
     runtime: flags.runtime,
     broker: await brokerAtFreePorts((line) => console.log(line)),
-    startingMetricsPort: await freePortsFrom(FIRST_METRICS_PORT, workers),
+    startingMetricsPort: await freePortsFrom(FIRST_METRICS_PORT, workers + (flags.sidecars ? groups.length : 0)),
+    sidecars: flags.sidecars,
   });
   const deployment = await startDeployment(definition, {
     name: "hello-world",

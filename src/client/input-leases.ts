@@ -14,7 +14,8 @@ export interface InputLives {
 
 /** How long a request's inputs must be there: until its deadline. */
 export function neededMs({ once, timeoutMs = once === true ? Infinity : 60_000 }: InputLives): number {
-  return Math.min(timeoutMs, MAX_KEEP_ALIVE_MS) + LEASE_MARGIN_MS;
+  // Leases last whole milliseconds.
+  return Math.ceil(Math.min(timeoutMs, MAX_KEEP_ALIVE_MS)) + LEASE_MARGIN_MS;
 }
 
 /** The far side must still find the bytes when its turn comes: a lease that would end before is renewed first. */

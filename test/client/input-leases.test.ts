@@ -1,3 +1,4 @@
+import { neededMs } from "../../src/client/input-leases.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { type Client, connect, operator, Tensor } from "../../mod.ts";
@@ -67,7 +68,14 @@ afterAll(async () => {
 });
 
 const running = (count: number) => until(`${count} are executed`, () => executing.length === count);
-const empty = () => until("nothing is leased", () => store.describe().leases === 0);
+const empty = () => until("nothing is leased", () => store.describe("how long inputs have to be there", () => {
+  test("is whole milliseconds, also for what is left of a deadline", () => {
+    expect(neededMs({ timeoutMs: 59_985.998177125 })).toBe(89_986);
+    expect(neededMs({ once: true })).toBe(24 * 3_600_000 + 30_000);
+  });
+});
+
+describe().leases === 0);
 function letGo(): void {
   for (const { gate } of executing.splice(0)) gate.open();
 }

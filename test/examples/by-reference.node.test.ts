@@ -1,14 +1,11 @@
 // On Node alone: the kernel counts the bytes of `read` and `write`, which Node uses on sockets and Bun and Deno do not.
-import { spawn } from "node:child_process";
 import { join } from "node:path";
-import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "bun:test";
 import { helloWorld } from "../../examples/hello_world/deployment.ts";
 import { OPERATORS } from "../../examples/hello_world/operators/mod.ts";
-import { onLines } from "../../examples/hello_world/support/lines.ts";
 import { startDeployment } from "../../src/deployment/mod.ts";
 import { withFolder } from "../deployment/support.ts";
+import { startMeasuredClient } from "./measured-client.ts";
 import { ioOf } from "./support.ts";
 
 const ELEMENTS = 2 ** 19;
@@ -35,7 +32,7 @@ describe("a payload of 4 MB by reference", () => {
           const varz = await (await fetch(`${broker?.monitorUrl}/varz`)).json() as { in_bytes: number; out_bytes: number };
           return { varz, io: await Promise.all(pids.map(ioOf)) };
         };
-        const client = startClient(deployment.urls[0] ?? "", folder);
+        const client = startMeasuredClient(deployment.urls[0] ?? "", folder, ELEMENTS, REQUESTS);
         await client.ready;
         const before = await count();
         const own = await client.run();
@@ -67,28 +64,3 @@ describe("a payload of 4 MB by reference", () => {
     });
   });
 });
-
-/** A client in a process of its own, which waits after one request until it is told to go on. */
-function startClient(url: string, runtimeDir: string) {
-  const file = fileURLToPath(new URL("../fixtures/measured-client.ts", import.meta.url));
-  const args = [file, url, String(ELEMENTS), String(REQUESTS)];
-  // Where it finds who to be at the broker.
-  const env = { ...process.env, XDG_RUNTIME_DIR: runtimeDir };
-  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"], env });
-  const ready = Promise.withResolvers<void>();
-  const done = Promise.withResolvers<{ succeeded: number; read: number; written: number }>();
-  onLines(child.stdout, (line) => line === "ready" ? ready.resolve() : done.resolve(JSON.parse(line)));
-  child.once("close", (code) => {
-    const lost = new Error(`The client ended with exit code ${code}`);
-    ready.reject(lost);
-    done.reject(lost);
-  });
-  done.promise.catch(() => {});
-  return {
-    ready: ready.promise,
-    run() {
-      child.stdin.write("go\n");
-      return done.promise;
-    },
-  };
-}

@@ -1,7 +1,7 @@
 import type { WorkerRuntime } from "../../../src/deployment/mod.ts";
 import { CLIENT_FLAGS, type ClientFlags, clientFlags } from "../client/options.ts";
 import { LAYOUT_FLAGS, type LayoutFlags } from "./deployment-flags.ts";
-import { type Flags, numberFlag, textFlag } from "./flags.ts";
+import { type Flags, numberFlag, switchFlag, textFlag } from "./flags.ts";
 
 /** Flags of the client that make sense where the deployment is started too. */
 type PassedFlags = Pick<
@@ -21,6 +21,7 @@ export interface StartFlags extends PassedFlags, LayoutFlags {
   readonly "request-plane": "nats" | "memory";
   readonly "warm-up": number;
   readonly "runtime": WorkerRuntime;
+  readonly "sidecars": boolean;
 }
 
 /** What `npm start` can be told. */
@@ -36,6 +37,7 @@ export const START_FLAGS: Flags<StartFlags> = {
   "inline": { ...CLIENT_FLAGS.inline, help: "send tensors in messages alone, without the run by reference" },
   "warm-up": numberFlag("requests that each client sends first and does not count", 100, { min: 0, whole: true }),
   ...LAYOUT_FLAGS,
+  "sidecars": switchFlag("run each kind of worker on a node of its own, whose sidecar holds its tensors and moves them"),
   "runtime": textFlag<WorkerRuntime>("what runs workers and clients", "bun", ["bun", "deno", "node"]),
 };
 
