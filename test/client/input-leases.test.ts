@@ -1,7 +1,7 @@
-import { neededMs } from "../../src/client/input-leases.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { type Client, connect, operator, Tensor } from "../../mod.ts";
+import { neededMs } from "../../src/client/input-leases.ts";
 import { nodeServiceSpec, TensorStore } from "../../src/data/mod.ts";
 import { serve } from "../../src/rpc/serve.ts";
 import { Subjects } from "../../src/rpc/subjects.ts";
@@ -68,14 +68,7 @@ afterAll(async () => {
 });
 
 const running = (count: number) => until(`${count} are executed`, () => executing.length === count);
-const empty = () => until("nothing is leased", () => store.describe("how long inputs have to be there", () => {
-  test("is whole milliseconds, also for what is left of a deadline", () => {
-    expect(neededMs({ timeoutMs: 59_985.998177125 })).toBe(89_986);
-    expect(neededMs({ once: true })).toBe(24 * 3_600_000 + 30_000);
-  });
-});
-
-describe().leases === 0);
+const empty = () => until("nothing is leased", () => store.describe().leases === 0);
 function letGo(): void {
   for (const { gate } of executing.splice(0)) gate.open();
 }
@@ -173,5 +166,12 @@ describe("a tensor that is put for one request", () => {
     letGo();
     await calling;
     await empty();
+  });
+});
+
+describe("how long inputs have to be there", () => {
+  test("is whole milliseconds, also for what is left of a deadline", () => {
+    expect(neededMs({ timeoutMs: 59_985.998177125 })).toBe(89_986);
+    expect(neededMs({ once: true })).toBe(24 * 3_600_000 + 30_000);
   });
 });
