@@ -73,7 +73,17 @@ export type {
   PutTensorOptions,
   WayKind,
 } from "./src/data/mod.ts";
-export type { BusWay, HttpWay, Memory, RedactedWaybill, SharedMemoryWay, UcxWay, Way, WaybillInit } from "./src/waybill/mod.ts";
+export type {
+  BusWay,
+  HttpWay,
+  Memory,
+  RedactedWaybill,
+  Right,
+  SharedMemoryWay,
+  UcxWay,
+  Way,
+  WaybillInit,
+} from "./src/waybill/mod.ts";
 export type { DescMessage, JsonObject, JsonValue, MessageShape } from "@bufbuild/protobuf";
 
 // Operators.

@@ -122,6 +122,10 @@ describe("the pages", () => {
       "UINT8 [2,2,3] (12 bytes) [ 'edge', 'gpu' ] 7n",
     ]);
     expect(await linesOf(programs, "by-reference.ts")).toEqual(["FP32 [ 250000 ] 1000000", "4", "250000 by http"]);
+    expect(await linesOf(programs, "for-one-request.ts")).toEqual(["250000 doubled"]);
+    expect(await linesOf(await programsOf("docs/waybills.md"), "read-only.ts")).toEqual([
+      "1000 Cannot use the tensor: it needs a valid capability for this, got none",
+    ]);
   });
 
   test("post to a queue, and act on errors", async () => {
