@@ -24,6 +24,7 @@ struct Registration {
 
 /// Ends the program: what comes after a failed check could not be trusted.
 [[noreturn]] inline void Fail(const char* file, int line, const char* what) {
+  fflush(stdout);
   fprintf(stderr, "%s:%d: CHECK(%s) failed\n", file, line, what);
   fflush(stderr);
   abort();

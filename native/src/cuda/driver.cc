@@ -28,6 +28,7 @@ std::shared_ptr<const Driver> OpenDriver(const std::string& path, std::string* f
       {"cuDeviceTotalMem_v2", &driver->cuDeviceTotalMem},
       {"cuDevicePrimaryCtxRetain", &driver->cuDevicePrimaryCtxRetain},
       {"cuDevicePrimaryCtxRelease_v2", &driver->cuDevicePrimaryCtxRelease},
+      {"cuCtxSetCurrent", &driver->cuCtxSetCurrent},
       {"cuCtxPushCurrent_v2", &driver->cuCtxPushCurrent},
       {"cuCtxPopCurrent_v2", &driver->cuCtxPopCurrent},
       {"cuCtxSynchronize", &driver->cuCtxSynchronize},

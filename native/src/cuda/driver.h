@@ -30,6 +30,7 @@ struct Driver {
   Result (*cuDeviceTotalMem)(size_t* bytes, Device device) = nullptr;
   Result (*cuDevicePrimaryCtxRetain)(Context* context, Device device) = nullptr;
   Result (*cuDevicePrimaryCtxRelease)(Device device) = nullptr;
+  Result (*cuCtxSetCurrent)(Context context) = nullptr;
   Result (*cuCtxPushCurrent)(Context context) = nullptr;
   Result (*cuCtxPopCurrent)(Context* context) = nullptr;
   Result (*cuCtxSynchronize)() = nullptr;

@@ -3,6 +3,7 @@
 
 #include "cuda/device.h"
 #include "cuda/device_arena.h"
+#include "cuda/use_device.h"
 #include "node/parts.h"
 #include "node/values.h"
 
@@ -63,6 +64,7 @@ napi_value OpenCuda(napi_env env, napi_callback_info info) {
   auto handle = std::make_unique<DriverHandle>();
   handle->driver = cuda::OpenDriver(path, &fault);
   if (handle->driver == nullptr) return Throw(env, "ERR_NO_CUDA", "Cannot open CUDA's driver: " + fault);
+  cuda::KeepDriver(handle->driver);
   return MakeHandle(env, std::move(handle), kDriverTag);
 }
 

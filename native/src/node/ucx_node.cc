@@ -4,6 +4,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "cuda/use_device.h"
 #include "node/parts.h"
 #include "node/ucx_handle.h"
 #include "node/ucx_records.h"
@@ -95,6 +96,7 @@ napi_value UcxOpen(napi_env env, napi_callback_info info) {
   options.limits.connect_timeout_ns = connect_ms * 1'000'000;
   options.limits.stall_ns = stall_ms * 1'000'000;
   options.spin_ns = spin_us * 1'000;
+  options.use_device = &cuda::UseDevice;
   UcxHandle* handle =
       UcxHandle::Open(env, library->api, std::move(options), key, arguments[0], arguments[1]);
   return handle == nullptr ? nullptr : MakeUcxHandle(env, handle);

@@ -1,5 +1,3 @@
-#include <dlfcn.h>
-
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -7,31 +5,16 @@
 #include "check.h"
 #include "cuda/device.h"
 #include "cuda/device_arena.h"
+#include "fake_driver.h"
 
 namespace waybill::cuda {
 namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-std::shared_ptr<const Driver> Open() {
-  std::string fault;
-  auto driver = OpenDriver(WAYBILL_FAKE_CUDA, &fault);
-  CHECK(driver != nullptr);
-  return driver;
-}
+const auto Open = test::OpenFakeDriver;
 
-/// A function of the fake that a driver does not have.
-template <typename Function>
-Function Fake(const char* name) {
-  void* library = dlopen(WAYBILL_FAKE_CUDA, RTLD_NOW | RTLD_NOLOAD);
-  CHECK(library != nullptr);
-  const auto function = reinterpret_cast<Function>(dlsym(library, name));
-  dlclose(library);
-  CHECK(function != nullptr);
-  return function;
-}
-
-uint64_t Allocations() { return Fake<uint64_t (*)()>("waybill_fake_cuda_allocations")(); }
+uint64_t Allocations() { return test::FakeDriverFunction<uint64_t (*)()>("waybill_fake_cuda_allocations")(); }
 
 std::unique_ptr<DeviceArena> Allocate(const std::shared_ptr<const Driver>& driver, int device, uint64_t bytes) {
   std::shared_ptr<PrimaryContext> primary;
@@ -52,7 +35,7 @@ TEST("GPUs are listed with their memory, and nothing of them stays held") {
   std::vector<DeviceFacts> devices;
   CHECK(ListDevices(driver, &devices).ok() && devices.size() == 2);
   CHECK(devices[1].name == "Fake GPU 1" && devices[1].total_bytes == 64 * kMiB && devices[1].free_bytes == 64 * kMiB);
-  CHECK(Fake<int (*)(int)>("waybill_fake_cuda_retained")(1) == 0);
+  CHECK(test::FakeDriverFunction<int (*)(int)>("waybill_fake_cuda_retained")(1) == 0);
 }
 
 TEST("bytes go to a GPU, between two, within one, and back") {

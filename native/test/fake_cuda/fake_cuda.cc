@@ -129,6 +129,12 @@ int cuDevicePrimaryCtxRelease_v2(int device) {
   return 0;
 }
 
+int cuCtxSetCurrent(void* context) {
+  if (!Contexts().empty()) Contexts().pop_back();
+  if (context != nullptr) Contexts().push_back(reinterpret_cast<uintptr_t>(context));
+  return 0;
+}
+
 int cuCtxPushCurrent_v2(void* context) {
   if (context == nullptr) return kInvalidContext;
   Contexts().push_back(reinterpret_cast<uintptr_t>(context));
