@@ -40,6 +40,13 @@ export class Segments {
     this.#awaited.delete(file.name);
   }
 
+  /** Takes a segment's mapping away as the last of its views go: its pages are nobody's any more. */
+  remove(name: string): void {
+    this.#mappings.get(name)?.close();
+    this.#mappings.delete(name);
+    this.#files.delete(name);
+  }
+
   /** Settles once a segment is known, or `waitMs` have passed: what names it may be faster than what tells of it. */
   async known(name: string, waitMs: number): Promise<void> {
     if (this.#files.has(name) || this.#closed) return;

@@ -14,7 +14,7 @@ import { WorkerSegment } from "./worker-segment.ts";
 export type SessionEvent =
   | { readonly kind: "freed"; readonly location: MemoryLocation }
   | { readonly kind: "expired"; readonly reference: Uint8Array }
-  | { readonly kind: "segment"; readonly segment: NodeSegment };
+  | { readonly kind: "segment" | "removed"; readonly segment: NodeSegment };
 
 /** What goes out in one message. */
 type Told = MessageInitShape<typeof AttachResponseSchema>;
@@ -74,6 +74,11 @@ export class Session {
     this.#outbox.push({ kind: "segment", segment });
   }
 
+  /** Tells it of a segment that is no more. */
+  untell(segment: NodeSegment): void {
+    this.#outbox.push({ kind: "removed", segment });
+  }
+
   /**
    * Keeps a pin for it.
    *
@@ -121,6 +126,9 @@ function* messagesOf(events: readonly SessionEvent[]): Generator<Told> {
   for (const event of events) if (event.kind === "segment") yield { event: { case: "segment", value: toWire(event.segment) } };
   const blocks = events.flatMap((event) => event.kind === "freed" ? [locationToWire(event.location)] : []);
   if (blocks.length > 0) yield { event: { case: "freed", value: { blocks } } };
+  for (const event of events) {
+    if (event.kind === "removed") yield { event: { case: "removedSegment", value: event.segment.name } };
+  }
   const references = events.flatMap((event) => event.kind === "expired" ? [event.reference] : []);
   if (references.length > 0) yield { event: { case: "expired", value: { references } } };
 }

@@ -56,7 +56,10 @@ export class Sessions implements Disposable {
     const added = (segment: NodeSegment) => {
       for (const session of this.#sessions.values()) session.tell(segment);
     };
-    if (host.segments !== undefined) this.#unwatch.push(host.segments.watch({ added }));
+    const removed = (segment: NodeSegment) => {
+      for (const session of this.#sessions.values()) session.untell(segment);
+    };
+    if (host.segments !== undefined) this.#unwatch.push(host.segments.watch({ added, removed }));
   }
 
   /** Workers that are attached. */

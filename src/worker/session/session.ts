@@ -285,7 +285,10 @@ export class Session implements MemoryNode {
     try {
       for await (const event of this.#attachment.events) {
         if (event.case === "segment") this.#segments?.add(fileOf(event.value));
-        else if (event.case === "freed") { for (const block of event.value.blocks) this.own?.free(blockOf(block)); }
+        else if (event.case === "removedSegment") this.#segments?.remove(event.value);
+        else if (event.case === "freed") {
+          for (const block of event.value.blocks) this.own?.free(blockOf(block));
+        }
       }
     } catch {
       // However it ended, it has ended.

@@ -32,7 +32,7 @@ describe("when a sidecar or its worker fails", () => {
 
   testUnless(noSharedMemory, "a killed worker's tensors live on until their leases end, and its pins go", async () => {
     const sidecar = await started();
-    const [{ plane, home }, worker] = [await attached(sidecar), child(sidecar, "put", String(MIB))];
+    const [{ plane, home, session }, worker] = [await attached(sidecar), child(sidecar, "put", String(MIB))];
     const [, text = ""] = await worker.waitFor(/waybill (\S+) \./);
     const mine = await home.put(bytesTensor(MIB));
     const holder = child(sidecar, "hold", waybillToString(mine));
@@ -42,15 +42,17 @@ describe("when a sidecar or its worker fails", () => {
     await until("their sessions have ended", async () => (await sidecar.describe()).sessions === 1);
     expect(await sidecar.describe()).toMatchObject({ pins: 0, leases: 2 });
 
+    const mapped = session.mappedBytes;
     const remote = plane.open(text);
     expect(same((await remote.fetch()).bytes, pattern(MIB))).toBe(true);
-    expect(remote.way).toBe("shm");
+    expect([remote.way, session.mappedBytes]).toEqual(["shm", mapped + 8 * MIB]);
     await remote.release();
     await plane.release(mine);
     await until("the dead worker's segment is gone", async () => {
       const { leases, arenas } = await sidecar.describe();
       return leases === 0 && arenas[0]?.segments === 1;
     });
+    await until("nobody maps it", () => session.mappedBytes === mapped);
   });
 
   testUnless(noSharedMemory, "a restarted sidecar is attached to again, and its old waybills fail cleanly", async () => {

@@ -127,6 +127,15 @@ describe("a worker's session with its sidecar", () => {
     expect(error.code).toBe(Code.ResourceExhausted);
   });
 
+  testUnless(noSharedMemory, "memory files do where /dev/shm is too small", async () => {
+    const small = cleanup.add(await new SidecarProcess({ budgetBytes: 2 ** 50, segmentBytes: 8 * MIB }).start());
+    const [one, other] = [await attached(small), await attached(small)];
+    expect((await small.describe()).arenas[0]?.backing).toBe("memfd");
+    const remote = other.plane.open(await one.home.put(bytesTensor(MIB)));
+    expect(same((await remote.fetch()).bytes, pattern(MIB))).toBe(true);
+    expect(remote.way).toBe("shm");
+  });
+
   testUnless(noSharedMemory, "what is not used is given back", async () => {
     const { home, link } = await attached();
     const bytes = await home.allocate(MIB, {});
