@@ -23,6 +23,8 @@ export interface Behaviour {
   readonly feature: string;
   /** What the client has to be connected to. Default: a broker or a node, that is all one. */
   readonly to?: "broker" | "node";
+  /** Whether inputs are streamed, which `fetch` cannot do. */
+  readonly streamsInputs?: boolean;
   run(client: Client, site: Site): Promise<void>;
 }
 
@@ -125,6 +127,7 @@ const streams: Behaviour = {
 const converses: Behaviour = {
   name: "streams inputs as fast as they are taken, and may make each of the answer before it",
   feature: "stream",
+  streamsInputs: true,
   async run(client) {
     const echo = client.operator("echo");
     const inputs = async function* () {
@@ -344,3 +347,19 @@ export const behaviours: readonly Behaviour[] = all.filter(({ to }) => to !== "n
 
 /** What a client does that is connected straight to a node. */
 export const nodeBehaviours: readonly Behaviour[] = all.filter(({ to }) => to !== "broker");
+
+/** The same where there is `fetch` alone. */
+export const fetchBehaviours: readonly Behaviour[] = [
+  ...nodeBehaviours.filter(({ streamsInputs }) => streamsInputs !== true),
+  {
+    name: "says failed_precondition of what fetch cannot do",
+    feature: "typed errors",
+    async run(client) {
+      const inputs = async function* () {
+        yield { x: Int32Array.of(1) };
+      };
+      const error = await rejects("streaming inputs", client.operator("echo").stream(inputs()).next(), Code.FailedPrecondition);
+      same("the message says why", error.message.includes("fetch sends no streams"), true);
+    },
+  },
+];

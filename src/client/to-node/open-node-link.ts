@@ -5,7 +5,7 @@ import { abortError } from "../../rpc/error.ts";
 import { fetchWire } from "./fetch-wire.ts";
 import { parseNodeUrl } from "./node-address.ts";
 import { NodeLink } from "./node-link.ts";
-import type { NodeProtocol } from "./node-wire.ts";
+import type { NodeProtocol, NodeWire, NodeWireOptions } from "./node-wire.ts";
 import { runtimeWire } from "./runtime-wire-node.ts";
 
 /** How to connect to a node. */
@@ -24,8 +24,13 @@ const RETRY_MS = 200;
  *
  * @throws {ConnectError} `invalid_argument` for what cannot work, `unavailable` when it does not answer, `unauthenticated` when it
  * does not know the token, `unimplemented` when what answers is no node
+ * @param wireOf gives what carries the calls. Default: the best that the runtime has
  */
-export async function openNodeLink(url: string, options: NodeLinkOptions & BusOptions): Promise<NodeLink> {
+export async function openNodeLink(
+  url: string,
+  options: NodeLinkOptions & BusOptions,
+  wireOf: (options: NodeWireOptions) => NodeWire | Promise<NodeWire> = bestWire,
+): Promise<NodeLink> {
   const { protocol = "connect", tls, token, signal } = options;
   const { connectTimeoutMs = DEFAULT_TIMEOUT_MS, waitOnFirstConnectMs = 0 } = options;
   checkNumbers(options);
@@ -35,9 +40,7 @@ export async function openNodeLink(url: string, options: NodeLinkOptions & BusOp
   }
   const foreign = OF_BROKERS.find((name) => options[name] !== undefined);
   if (foreign !== undefined) throw wrong(`it takes a token, and the option ${foreign} was given, which is for brokers`);
-  const wanted = { address, protocol, tls };
-  const wire = await runtimeWire(wanted) ?? fetchWire(wanted);
-  const link = new NodeLink(wire, address, token);
+  const link = new NodeLink(await wireOf({ address, protocol, tls }), address, token);
   const giveUpAt = performance.now() + waitOnFirstConnectMs;
   for (;;) {
     try {
@@ -54,10 +57,19 @@ export async function openNodeLink(url: string, options: NodeLinkOptions & BusOp
   }
 }
 
+async function bestWire(options: NodeWireOptions): Promise<NodeWire> {
+  return await runtimeWire(options) ?? fetchWire(options);
+}
+
 function refused(shown: string, error: ConnectError): ConnectError {
   const why = error.code === Code.DeadlineExceeded ? "it does not answer" : error.rawMessage;
-  const code = error.code === Code.DeadlineExceeded ? Code.Unavailable : error.code;
+  const code = error.code === Code.DeadlineExceeded ? Code.Unavailable : codeOf(error);
   return new ConnectError(`Cannot connect to node "${shown}": ${why}`, code, error.metadata, undefined, error);
+}
+
+/** A server of something else answers pages. */
+function codeOf({ code, rawMessage }: ConnectError): Code {
+  return rawMessage.startsWith("unsupported content type") ? Code.Unimplemented : code;
 }
 
 function wrong(rule: string): ConnectError {

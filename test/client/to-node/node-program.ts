@@ -5,8 +5,10 @@ import { createServer as createHttp2 } from "node:http2";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
+import { Code, operator, Tensor } from "../../../mod.ts";
 import { nodeService } from "../../../src/data/node-service.ts";
 import { BusNodeClients } from "../../../src/data/node-clients.ts";
+import { fault } from "../../../src/rpc/error.ts";
 import { admitToken, operatorRoutes } from "../../../src/sidecar/operators/operator-routes.ts";
 import { relayedNodes } from "../../../src/sidecar/operators/relayed-nodes.ts";
 import { startFakeDeployment } from "../../../src/testing/mod.ts";
@@ -15,7 +17,21 @@ import { operators } from "../../runtimes/operators.ts";
 const { NODE_TOKEN = "", NODE_SOCKET = "", NODE_PORT = "0" } = process.env;
 const node = "front";
 
-const deployment = await startFakeDeployment({ operators, tensors: { http: true } });
+const headers = operator({
+  name: "headers",
+  execute: (_request, { requestHeader }) => ({ names: Tensor.from("BYTES", [...requestHeader.keys()].sort()) }),
+});
+const typed = operator({
+  name: "typed",
+  async *execute({ parameters }) {
+    for (let n = 0; n < Number(parameters.after ?? 0); n++) yield { n: Int32Array.of(n) };
+    const error = fault("Typed: ü", Code.Aborted, { reason: "TYPED", retryDelayMs: 50 });
+    error.metadata.set("x-why", "because");
+    throw error;
+  },
+});
+const all = [...operators, headers, typed];
+const deployment = await startFakeDeployment({ operators: all, tensors: { http: true } });
 const client = deployment.connect({ operatorWaitMs: 500 });
 const { store } = await client.serveTensors({ node, http: false });
 const admit = admitToken(NODE_TOKEN);
