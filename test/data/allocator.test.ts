@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Allocation, Allocator, HUGE_PAGE_BYTES } from "../../src/data/arena/allocator.ts";
+import { type Allocation, Allocator, HUGE_PAGE_BYTES, rangeFor } from "../../src/data/arena/allocator.ts";
+import { Arena } from "../../src/data/arena/arena.ts";
 import { cellBytes, MAX_CELL_BYTES } from "../../src/data/arena/slab.ts";
 
 const MIB = 1_048_576;
@@ -102,6 +103,12 @@ describe("Allocator", () => {
     }
   });
 
+  test("fits a block into an empty range that was made for it, whatever its size", () => {
+    fc.assert(fc.property(sizes, (size) => {
+      if (new Allocator(rangeFor(size)).allocate(size) === undefined) throw new Error(`No room for ${size} bytes`);
+    }));
+  });
+
   test("divides ranges beyond 32 bits", () => {
     const allocator = new Allocator(2 ** 42);
     const first = allocator.allocate(2 ** 41)!;
@@ -111,5 +118,29 @@ describe("Allocator", () => {
     expect(allocator.usage().largestFreeBytes).toBe(2 ** 41);
     allocator.free(second);
     expect(allocator.usage().largestFreeBytes).toBe(2 ** 42);
+  });
+});
+
+describe("Arena", () => {
+  test("asks for a segment when no other has room, and takes none that is too small", () => {
+    const made: number[] = [];
+    let left = 2;
+    const grow = (byteLength: number) => {
+      if (left-- <= 0) return undefined;
+      made.push(byteLength);
+      return { name: `s${made.length}`, bytes: new Uint8Array(Math.max(MIB, byteLength)) };
+    };
+    const arena = new Arena({ grow });
+    const first = arena.allocate(100)!;
+    const second = arena.allocate(3_000_001)!;
+    expect([first.location?.segment, second.location?.segment]).toEqual(["s1", "s2"]);
+    expect(made).toEqual([65_536, 3_002_368]);
+    expect([second.bytes?.length, arena.allocate(2 * MIB)]).toEqual([3_000_001, undefined]);
+    expect(arena.allocate(500_000)?.location?.segment).toBe("s1");
+    second.free();
+    expect([arena.remove(arena.segments[0]!), arena.remove(arena.segments[1]!)]).toEqual([false, true]);
+    expect(arena.usage()).toMatchObject({ capacityBytes: MIB, blocks: 2 });
+    const stingy = new Arena({ grow: () => ({ bytes: new Uint8Array(4_096) }) });
+    expect([stingy.allocate(1), stingy.segments.length]).toEqual([undefined, 0]);
   });
 });

@@ -11,6 +11,11 @@ import { cellBytes, MAX_CELL_BYTES, Slab, SLAB_BYTES } from "./slab.ts";
 /** Blocks of this size and more start at a multiple of it, so that huge pages carry them. */
 export const HUGE_PAGE_BYTES = 2_097_152;
 
+/** Bytes of an empty range that has room for a block of so many. */
+export function rangeFor(byteLength: number): number {
+  return byteLength <= MAX_CELL_BYTES ? SLAB_BYTES : Math.ceil(byteLength / PAGE_BYTES) * PAGE_BYTES;
+}
+
 /** A block of a range. */
 export interface Allocation {
   /** Where it starts: a multiple of 64, of 2 MiB from 2 MiB on. */

@@ -1,7 +1,7 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { Memory } from "../../waybill/descriptor.ts";
 import type { AllocateOptions, MemoryBlock, MemoryUsage, TensorMemory } from "../memory.ts";
-import { Allocator } from "./allocator.ts";
+import { Allocator, rangeFor } from "./allocator.ts";
 
 /** A stretch of memory with a name that others know it by. */
 export interface Segment {
@@ -65,8 +65,10 @@ export class Arena implements TensorMemory {
       const block = this.#blockIn(part, byteLength);
       if (block !== undefined) return block;
     }
-    const more = this.#grow(byteLength);
-    if (more === undefined) return undefined;
+    const wanted = rangeFor(byteLength);
+    const more = this.#grow(wanted);
+    // One that is too small would be no use, and each try would make another.
+    if (more === undefined || more.bytes.length < wanted) return undefined;
     this.add(more);
     return this.#blockIn(this.#parts.at(-1)!, byteLength);
   }
