@@ -1,4 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
+import { ConnectError } from "@connectrpc/connect";
 import type { Pull, PulledSchema, PulledTensorSchema } from "../../../gen/waybill/v1/node_pb.ts";
 import type { TensorDescriptor } from "../../../gen/waybill/v1/tensor_pb.ts";
 import type { Logger } from "../../bus/logger.ts";
@@ -7,6 +8,7 @@ import { copyIn, type MemoryBlock } from "../../data/memory.ts";
 import type { Reservation } from "../../data/reservations.ts";
 import type { TensorStore } from "../../data/store.ts";
 import type { TensorPin } from "../../data/held-tensor.ts";
+import { WayFailures } from "../../data/way-failures.ts";
 import type { WayKind } from "../../data/way-handler.ts";
 import { type Waybill, waybillFromMessage } from "../../waybill/descriptor.ts";
 import type { FetchObserver } from "../../telemetry/observer.ts";
@@ -21,9 +23,6 @@ export type FetchInto = (
   block: MemoryBlock,
   options: { signal: AbortSignal; timeoutMs: number },
 ) => Promise<DirectFetch | undefined>;
-
-/** Nodes whose failures are remembered. */
-const MAX_TOLD = 1_024;
 
 /** Bytes in memory of the node's. */
 interface Fetched {
@@ -48,10 +47,11 @@ export interface PullsHost {
 /** Fetches tensors of other nodes into the node's own memory, for workers that map it. */
 export class Pulls {
   readonly #host: PullsHost;
-  readonly #told = new Set<string>();
+  readonly #failures: WayFailures;
 
   constructor(host: PullsHost) {
     this.#host = host;
+    this.#failures = new WayFailures([host.observer], host.logger);
   }
 
   /** Each tensor on its own: one that fails keeps no other. */
@@ -120,7 +120,7 @@ export class Pulls {
       void fetch.idle.then(() => reservation[Symbol.dispose]());
       watch?.ended({ error });
       if (signal.aborted || via.length > 0 && !via.some((kind) => kind !== "ucx")) throw error;
-      this.#tell(waybill.node, error);
+      this.#failures.add(waybill.node, "ucx", ConnectError.from(error).rawMessage);
       return undefined;
     }
   }
@@ -141,13 +141,5 @@ export class Pulls {
 
   #reserve({ dtype, shape, byteSize }: Waybill, signal: AbortSignal): Promise<Reservation> {
     return this.#host.store.reserve(dtype, shape, { byteLength: byteSize, signal });
-  }
-
-  /** Once for each node, until it works again it would fill the log. */
-  #tell(node: string, error: unknown): void {
-    if (this.#told.size >= MAX_TOLD) this.#told.clear();
-    if (this.#told.has(node)) return;
-    this.#told.add(node);
-    this.#host.logger.warn("UCX failed, and other ways are taken", { node, error: String(error) });
   }
 }

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { Allocator } from "../../data/arena/allocator.ts";
+import { Allocator, rangeFor } from "../../data/arena/allocator.ts";
 import { BackgroundTimer } from "../../data/background-timer.ts";
 import type { SegmentFile } from "../../data/shm/segments.ts";
 import type { MapFile, Mapping } from "../../data/shm/mapping.ts";
@@ -127,7 +127,7 @@ export class OwnSegments {
     this.#growing = true;
     let grown = false;
     try {
-      const file = await this.#grow(byteLength);
+      const file = await this.#grow(rangeFor(byteLength));
       if (this.#ended === undefined) this.add(file);
       grown = true;
     } catch (error) {

@@ -63,6 +63,18 @@ describe("a worker's own segments", () => {
     expect((await next).bytes.length).toBe(MIB);
   });
 
+  test("more room is asked for as much as a block takes, so that one segment is enough", async () => {
+    const asked: number[] = [];
+    const own = new OwnSegments(onHeap, (byteLength) => {
+      asked.push(byteLength);
+      return Promise.resolve({ name: `more-${asked.length}`, path: "/nowhere", byteLength });
+    });
+    for (const byteLength of [3 * MIB + 1, 1]) {
+      expect((await own.allocate(byteLength, { waitMs: 5_000 })).bytes.length).toBe(byteLength);
+    }
+    expect(asked).toEqual([3 * MIB + 4_096, 65_536]);
+  });
+
   test("more room is asked for before anybody waits for long", async () => {
     let grown = 0;
     const own = new OwnSegments(onHeap, (byteLength) => {
