@@ -147,6 +147,16 @@ describe("a worker with a sidecar", () => {
     await remote.release();
   });
 
+  testUnless(noSharedMemory, "has a tensor for one request freed by its node, once that is acknowledged", async () => {
+    const x = await client.put(bytesTensor(MIB), { once: true });
+    expect([x.node, x.waybill.once]).toEqual(["node-a", true]);
+    const { y } = await client.operator("pass", { inline: false }).infer({ x });
+    expect(same((await y!.fetch()).bytes, pattern(MIB))).toBe(true);
+    await y!.release();
+    await until("nothing is held", async () => (await sidecar.describe()).leases === 0);
+    expect((await sidecar.describe()).leakedLeases).toBe(0n);
+  });
+
   testUnless(noSharedMemory, "goes on with its own store while the sidecar restarts", async () => {
     const restarted = cleanup.add(
       await new SidecarProcess({ node: "node-r", servers: broker.tcpUrl, budgetBytes: 64 * MIB, segmentBytes: 8 * MIB })
