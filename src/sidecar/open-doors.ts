@@ -70,8 +70,9 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
     bounds.close();
     await rm(secretFile, { force: true });
   };
+  // What is there of another one stays its own.
+  await prepareSocket(socketPath);
   try {
-    await prepareSocket(socketPath);
     // Before the socket: who finds that finds the secret too.
     await secret.write(secretFile);
     await door.open({ path: socketPath });

@@ -10,6 +10,8 @@ import type { Discovery } from "../discovery/discovery.ts";
 import { checkName } from "../waybill/way.ts";
 import { resolveLimits, type SidecarLimits } from "./limits.ts";
 
+const PAGE_BYTES = 4_096;
+
 /** How a sidecar uses UCX. */
 export interface SidecarUcxOptions {
   /** The address to listen on. Default: the sidecar's `host`. */
@@ -38,7 +40,7 @@ export interface SidecarOptions extends Omit<BusOptions, "name"> {
   socketPath?: string;
   /** Bytes of all tensors, in shared memory where there is some. Default 1,073,741,824 (1 GiB). */
   budgetBytes?: number;
-  /** Bytes of one segment of shared memory; larger tensors get larger ones. Default 67,108,864 (64 MiB). */
+  /** Bytes of one segment of shared memory; larger tensors get larger ones. Default 67,108,864 (64 MiB), or a quarter of a small budget. */
   segmentBytes?: number;
   /** Broker URLs. Default: none; then tensors are reached over HTTP and UCX alone. */
   servers?: string | readonly string[];
@@ -100,14 +102,16 @@ export function resolveSidecarOptions(options: SidecarOptions): ResolvedSidecarO
   const action = "Cannot start a sidecar";
   const node = checkName(action, "node", options.node ?? hostname());
   const { servers = [], limits, ...rest } = options;
+  const budgetBytes = checkAtLeast(action, "budgetBytes", options.budgetBytes ?? 2 ** 30, 1);
+  const segmentBytes = options.segmentBytes ?? Math.max(PAGE_BYTES, Math.min(2 ** 26, Math.floor(budgetBytes / 4)));
   return {
     ...rest,
     node,
     host: options.host ?? "127.0.0.1",
     port: checkAtLeast(action, "port", options.port ?? 0, 0),
     socketPath: options.socketPath ?? join(stateFolder(), "nodes", `${node}.sock`),
-    budgetBytes: checkAtLeast(action, "budgetBytes", options.budgetBytes ?? 2 ** 30, 1),
-    segmentBytes: checkAtLeast(action, "segmentBytes", options.segmentBytes ?? 2 ** 26, 4_096),
+    budgetBytes,
+    segmentBytes: checkAtLeast(action, "segmentBytes", segmentBytes, PAGE_BYTES),
     servers: typeof servers === "string" ? [servers] : servers,
     namespace: options.namespace ?? DEFAULT_NAMESPACE,
     tokens: options.tokens ?? [],
