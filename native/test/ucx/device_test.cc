@@ -28,8 +28,8 @@ TEST("tensors go from GPU to GPU, to the host and from it, of sizes that would c
   const auto driver = OpenFakeDriver();
   cuda::KeepDriver(driver);
   fake::SetTouchable(FakeDriverFunction<void* (*)(uint64_t, uint64_t)>("waybill_fake_cuda_touchable"));
-  for (uint32_t seed = 1; seed <= 5; seed++) {
-    fake::Seed(seed);
+  for (int seed = 1; seed <= Times(5, 1); seed++) {
+    fake::Seed(static_cast<uint32_t>(seed));
     const auto sent = Allocate(driver, 0, 8 * kMiB);
     const auto got = Allocate(driver, 1, 8 * kMiB);
     Node owner(fake::FakeApi(), 8 * kMiB, &cuda::UseDevice);

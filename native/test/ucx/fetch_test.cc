@@ -49,8 +49,8 @@ void FetchMany(const ucx::Api& api, int count) {
 }
 
 TEST("tensors of all sizes arrive as they are, many at once and in any order of events") {
-  for (uint32_t seed = 1; seed <= 8; seed++) {
-    fake::Seed(seed);
+  for (int seed = 1; seed <= Times(8, 2); seed++) {
+    fake::Seed(static_cast<uint32_t>(seed));
     Node owner(fake::FakeApi(), 8 * kMiB);
     Node reader(fake::FakeApi(), 32 * kMiB);
     Fill(&owner.memory());
@@ -98,8 +98,8 @@ TEST("a forged capability, an unknown reference and another's description fail, 
 }
 
 TEST("an owner that ends fails what is under way, and one that is not there what is asked for") {
-  for (uint32_t seed = 1; seed <= 10; seed++) {
-    fake::Seed(seed);
+  for (int seed = 1; seed <= Times(10, 3); seed++) {
+    fake::Seed(static_cast<uint32_t>(seed));
     auto owner = std::make_unique<Node>(fake::FakeApi(), 16 * kMiB);
     Node reader(fake::FakeApi(), 64 * kMiB);
     reader.Know(1, owner->port());
@@ -146,7 +146,7 @@ TEST("four threads fetch, cancel, publish and withdraw at the same time, and mem
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   });
-  for (int round = 0; round < 100; round++) {
+  for (int round = 0; round < Times(100, 30); round++) {
     memset(reader.memory().data(), 0, 64 * 100'000);
     std::vector<ucx::Fetch> fetches;
     for (uint32_t i = 0; i < 64; i++) fetches.push_back(reader.Whole(i, 1, i % 16, 100'000, uint64_t{i} * 100'000));
@@ -167,7 +167,7 @@ TEST("four threads fetch, cancel, publish and withdraw at the same time, and mem
 
 TEST("100,000 fetches leave nothing behind") {
   fake::Seed(3);
-  FetchMany(fake::FakeApi(), 100'000);
+  FetchMany(fake::FakeApi(), Times(100'000, 10'000));
   CHECK(fake::Left() == 0);
 }
 
