@@ -1,5 +1,8 @@
 import { createServer } from "node:net";
 import { describe, expect, test } from "bun:test";
+import { fakeCuda } from "../../scripts/lib/native-build.ts";
+import { locateUcx } from "../../src/native/mod.ts";
+import { unlessNative } from "../native/support/native.ts";
 import { startProgram } from "../support/program.ts";
 
 interface Report {
@@ -20,7 +23,7 @@ describe("waybill doctor", () => {
     const seen = Object.fromEntries(report.findings.map(({ name, state }) => [name, state]));
     expect(seen).toMatchObject({ node: "ok", bun: "ok", deno: "ok", broker: "ok" });
     expect(report.findings.map(({ name }) => name)).toEqual(
-      expect.arrayContaining(["port 4222", "port 9222", "UCX", "Triton", "GPU", "shared memory", "open files"]),
+      expect.arrayContaining(["port 4222", "port 9222", "native addon", "UCX", "Triton", "GPU", "shared memory", "open files"]),
     );
     expect([code, report.ok]).toEqual([0, true]);
   });
@@ -31,6 +34,25 @@ describe("waybill doctor", () => {
     expect(broker).toMatchObject({ state: "missing", required: true });
     expect(broker?.advice).toContain("go install");
     expect([code, report.ok]).toEqual([1, false]);
+  });
+
+  unlessNative("tells the addon, UCX with what it can do, and GPUs", async () => {
+    const env = { WAYBILL_LIBCUDA: fakeCuda };
+    const { report } = await doctor(env);
+    const found = Object.fromEntries(report.findings.map(({ name, found }) => [name, found]));
+    expect(found["native addon"]).toMatch(/^\d+\.\d+\.\d+ at .*waybill\.node$/);
+    if (await locateUcx() !== undefined) expect(found.UCX).toMatch(/^1\.\d+\.\d+ from .*, transports .*tcp.*, devices .*lo/);
+    expect(found.GPU).toBe("Fake GPU 0, 0.1 GiB; Fake GPU 1, 0.1 GiB, CUDA 12.9");
+  });
+
+  test("says why there is no addon and no UCX, which is no failure", async () => {
+    const { code, report } = await doctor({ WAYBILL_NATIVE: "/nowhere/waybill.node", UCX_LIBRARY: "/nowhere/libucp.so.0" });
+    const finding = (name: string) => report.findings.find((finding) => finding.name === name);
+    expect(finding("native addon")).toMatchObject({ state: "missing", required: false });
+    expect(finding("native addon")?.found).toContain("/nowhere/waybill.node");
+    expect(finding("native addon")?.advice).toContain("npm run native");
+    expect(finding("UCX")).toMatchObject({ state: "missing", found: "no libucp.so.0" });
+    expect(code).toBe(0);
   });
 
   test("prints a table that ends with the verdict", async () => {

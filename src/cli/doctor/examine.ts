@@ -1,7 +1,9 @@
 import { examineBroker, examineBrokerBinary, examinePorts } from "./broker.ts";
 import type { Finding } from "./finding.ts";
-import { examineTriton, examineUcx } from "./libraries.ts";
-import { examineGpu, examineOpenFiles, examineSharedMemory } from "./machine.ts";
+import { examineGpu } from "./gpu.ts";
+import { examineTriton } from "./libraries.ts";
+import { examineOpenFiles, examineSharedMemory } from "./machine.ts";
+import { examineAddon, examineUcx } from "./native.ts";
 import { examineRuntimes } from "./runtimes.ts";
 
 /** Looks at everything that Waybill can use on this machine. */
@@ -12,6 +14,7 @@ export async function examine(): Promise<Finding[]> {
     examineBrokerBinary(),
     broker,
     broker.then(({ state }) => examinePorts(state !== "missing")),
+    examineAddon(),
     examineUcx(),
     examineTriton(),
     examineGpu(),

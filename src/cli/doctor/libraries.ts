@@ -19,24 +19,6 @@ function libraryPath(name: string): string[] {
   );
 }
 
-/** UCX, which moves tensors between machines. */
-export async function examineUcx(): Promise<Finding> {
-  const name = "libucp.so.0";
-  const found = await firstFile([
-    ...libraryPath(name),
-    ...await fromLoader(name),
-    ...["/usr/local/ucx/lib", "/opt/ucx/lib", "/opt/hpcx/ucx/lib", "/usr/lib/x86_64-linux-gnu"].map((folder) =>
-      join(folder, name)
-    ),
-    join(await sitePackages(), "libucx/lib", name),
-  ]);
-  const about = { name: "UCX", required: false };
-  if (found !== undefined) return { ...about, state: "ok", found };
-  const advice =
-    "Not used by this version, which moves tensors over HTTP and the bus: pip install libucx-cu12, or apt-get install libucx0";
-  return { ...about, state: "missing", found: `no ${name}`, advice };
-}
-
 /** Triton, in process or as a server. */
 export async function examineTriton(): Promise<Finding> {
   const name = "libtritonserver.so";

@@ -1,6 +1,5 @@
-import { readdir, readFile, statfs } from "node:fs/promises";
+import { readFile, statfs } from "node:fs/promises";
 import type { Finding } from "./finding.ts";
-import { output } from "./finding.ts";
 
 const gib = 2 ** 30;
 
@@ -24,19 +23,4 @@ export async function examineOpenFiles(): Promise<Finding> {
   return Number(soft) >= 4096
     ? { ...about, state: "ok", found }
     : { ...about, state: "warning", found, advice: `ulimit -n ${hard} before starting, for many clients` };
-}
-
-/** GPUs that this process can see. */
-export async function examineGpu(): Promise<Finding> {
-  const about = { name: "GPU", required: false };
-  const listed = await output("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader");
-  if (listed) return { ...about, state: "ok", found: listed.split("\n").join("; ") };
-  const devices = (await readdir("/dev").catch((): string[] => [])).filter((name) => /^nvidia\d+$/.test(name));
-  if (devices.length > 0) {
-    const advice = "nvidia-smi does not answer: install the driver's tools, or check that driver and kernel module agree";
-    return { ...about, state: "warning", found: `${devices.length} devices in /dev`, advice };
-  }
-  const advice =
-    "Not used by this version, which runs on the CPU. In a container: docker run --gpus all, with the NVIDIA container toolkit";
-  return { ...about, state: "missing", found: "none", advice };
 }
