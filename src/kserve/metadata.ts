@@ -1,0 +1,19 @@
+import type { ModelFacts, TensorFacts } from "./host.ts";
+import { fullShape } from "./check-request.ts";
+
+/** A tensor as metadata has it. */
+export interface TensorMetadata {
+  readonly name: string;
+  readonly datatype: string;
+  readonly shape: readonly number[];
+}
+
+/** What a model takes or gives, with the batch dimension. */
+export function tensorMetadata(facts: ModelFacts, tensors: readonly TensorFacts[] | undefined): TensorMetadata[] {
+  return (tensors ?? []).map((tensor) => ({ name: tensor.name, datatype: tensor.dtype, shape: fullShape(facts, tensor) }));
+}
+
+/** The versions that an answer about a model names: the one that was asked for, else all. */
+export function versionsShown(facts: ModelFacts, version: string): readonly string[] {
+  return version === "" ? facts.versions : [facts.version];
+}

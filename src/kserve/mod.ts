@@ -1,0 +1,31 @@
+/**
+ * KServe v2, as Triton speaks it, for every operator: REST routes, the gRPC service, and what stands between them and what serves models.
+ *
+ * @module
+ */
+export { clientHost } from "./client-host/client-host.ts";
+export { kserveService } from "./grpc/service.ts";
+export { kserveRoutes } from "./rest/routes.ts";
+export { memorySettings } from "./settings.ts";
+
+export type { AccessKey, AccessKeys, Action } from "./access.ts";
+export type { ClientHostOptions, ModelOptions } from "./client-host/client-host.ts";
+export type { KServeServiceOptions } from "./grpc/service.ts";
+export type {
+  HostCallOptions,
+  IndexEntry,
+  InputTensor,
+  LoadParameters,
+  MemoryRegion,
+  ModelAnswer,
+  ModelControl,
+  ModelFacts,
+  ModelHost,
+  ModelRequest,
+  SharedMemory,
+  TensorFacts,
+} from "./host.ts";
+export type { KServeLimits } from "./limits.ts";
+export type { KServeRoutesOptions } from "./rest/routes.ts";
+export type { ServingOptions } from "./serving.ts";
+export type { LogSettings, ServerSettings, TracePatch, TraceSettings } from "./settings.ts";
