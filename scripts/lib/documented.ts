@@ -1,8 +1,11 @@
 import { type Ended, runCommand } from "./run-command.ts";
 
-/** Whether a diagnostic is about a file of ours. What we pass on from a dependency, such as its error class, is not ours to document. */
+/**
+ * Whether a diagnostic is about a file of ours. What we pass on from a dependency, such as its error class, is not ours to document,
+ * and what is generated is documented in proto/.
+ */
 function isOurs(diagnostic: string): boolean {
-  return !/^\s*--> \S*\/node_modules\//m.test(diagnostic);
+  return !/^\s*--> \S*\/(node_modules|gen)\//m.test(diagnostic);
 }
 
 /** Checks that every export of the entry points says what it is, and mentions no type that is not exported. */

@@ -15,7 +15,9 @@ export interface HostCallOptions {
 
 /** A tensor that a model takes or gives. */
 export interface TensorFacts {
+  /** What it is called. */
   readonly name: string;
+  /** What its elements are. */
   readonly dtype: DType;
   /** Dimensions without the batch one; -1 is any size. */
   readonly dims: readonly number[];
@@ -27,6 +29,7 @@ export interface TensorFacts {
 
 /** One version of a model that is ready. */
 export interface ModelFacts {
+  /** What it is called. */
   readonly name: string;
   /** As requests name it: digits. */
   readonly version: string;
@@ -46,6 +49,7 @@ export interface ModelFacts {
 
 /** An input as it came: nothing of it was checked against a model yet. */
 export interface InputTensor {
+  /** What it is called. */
   readonly name: string;
   /** By the protocol's name; anything that is none is `"<invalid>"`. */
   readonly datatype: string;
@@ -57,6 +61,7 @@ export interface InputTensor {
 
 /** A request for one model. */
 export interface ModelRequest {
+  /** Whom it is for. */
   readonly model: string;
   /** `""` for the default one. */
   readonly version: string;
@@ -64,6 +69,7 @@ export interface ModelRequest {
   readonly id: string;
   /** All of them, those of the protocol (`sequence_id`, `priority`, `timeout` in µs, …) included. */
   readonly parameters: Readonly<InferParameters>;
+  /** In the order of the request. */
   readonly inputs: readonly InputTensor[];
   /** Names of the outputs wanted, each once; none for all. */
   readonly outputs: readonly string[];
@@ -73,6 +79,7 @@ export interface ModelRequest {
 
 /** One answer. */
 export interface ModelAnswer {
+  /** The version that answered. */
   readonly version: string;
   /** What the model says beside its outputs. */
   readonly parameters: Readonly<InferParameters>;
@@ -82,8 +89,11 @@ export interface ModelAnswer {
 
 /** A line of the repository's index. */
 export interface IndexEntry {
+  /** The model's. */
   readonly name: string;
+  /** Default: it was never loaded. */
   readonly version?: string;
+  /** Default: it was never loaded. */
   readonly state?: "READY" | "UNAVAILABLE" | "LOADING" | "UNLOADING";
   /** Why it is in this state. */
   readonly reason?: string;
@@ -107,10 +117,13 @@ export interface ModelControl {
 
 /** A region of memory that a client registered. */
 export interface MemoryRegion {
+  /** The client's name of it. */
   readonly name: string;
   /** The system's name of it. */
   readonly key: string;
+  /** Where it begins in what `key` names, in bytes. */
   readonly offset: number;
+  /** In bytes. */
   readonly byteSize: number;
 }
 
@@ -118,11 +131,13 @@ export interface MemoryRegion {
 export interface SharedMemory {
   /** Those registered; one of them where a name is given. */
   status(name?: string): Promise<readonly MemoryRegion[]>;
+  /** Rejects for one that there is already, and for memory that cannot be opened. */
   register(region: MemoryRegion): Promise<void>;
   /** All of them where no name is given; an unknown one is no error. */
   unregister(name?: string): Promise<void>;
   /** A copy of a part of a region. */
   read(region: string, offset: number, byteSize: number): Promise<Uint8Array>;
+  /** Into a part of a region. */
   write(region: string, offset: number, bytes: Uint8Array): Promise<void>;
 }
 

@@ -29,3 +29,10 @@ export type { KServeLimits } from "./limits.ts";
 export type { KServeRoutesOptions } from "./rest/routes.ts";
 export type { ServingOptions } from "./serving.ts";
 export type { LogSettings, ServerSettings, TracePatch, TraceSettings } from "./settings.ts";
+
+// What the interfaces above are made of.
+export type { ModelStatistics } from "../../gen/inference/management_pb.ts";
+export type { ModelConfig } from "../../gen/inference/model_config_pb.ts";
+export type { EncodedReference, MessageTensor } from "../tensor/mod.ts";
+export type { ConnectRouter } from "@connectrpc/connect";
+export type { Hono } from "hono";

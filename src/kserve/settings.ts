@@ -3,21 +3,33 @@ import { Code, ConnectError } from "@connectrpc/connect";
 
 /** Settings of the trace extension, all of them text. */
 export interface TraceSettings {
+  /** `OFF`, or some of `TIMESTAMPS` and `TENSORS`. */
   readonly trace_level: readonly string[];
+  /** One of how many requests is traced. */
   readonly trace_rate: string;
+  /** How many are traced in all; `-1` for no end. */
   readonly trace_count: string;
+  /** Traces to a file; `0` for all in one. */
   readonly log_frequency: string;
+  /** Where they go; `""` for nowhere. */
   readonly trace_file: string;
+  /** `triton` or `opentelemetry`. */
   readonly trace_mode: string;
 }
 
 /** Settings of the logging extension. */
 export interface LogSettings {
+  /** Where it goes; `""` for the console. */
   readonly log_file: string;
+  /** Whether it has what is for information. */
   readonly log_info: boolean;
+  /** Whether it has warnings. */
   readonly log_warning: boolean;
+  /** Whether it has errors. */
   readonly log_error: boolean;
+  /** How much else it has; 0 for nothing. */
   readonly log_verbose_level: number;
+  /** `default` or `ISO8601`. */
   readonly log_format: string;
 }
 

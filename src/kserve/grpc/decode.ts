@@ -1,7 +1,7 @@
-import {
-  type InferTensorContents,
-  type ModelInferRequest,
-  type ModelInferRequest_InferInputTensor,
+import type {
+  InferTensorContents,
+  ModelInferRequest,
+  ModelInferRequest_InferInputTensor,
 } from "../../../gen/inference/grpc_service_pb.ts";
 import { decodeParameter, type InferParameters, isDType, type WireParameters } from "../../tensor/mod.ts";
 import { contentsToBytes } from "../../tensor/kserve-contents.ts";
