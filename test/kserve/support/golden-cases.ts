@@ -125,3 +125,20 @@ export const grpcWaiting: Readonly<Record<string, string>> = {
 
 /** Cases whose values depend on what ran before, so that the shape of the answer alone is compared. */
 export const shapeOnly: ReadonlySet<string> = new Set(["stats_add_sub", "stats_all", "stats_v1", "model_stats_v1"]);
+
+/** Names by what stands in front of their first underscore: one test each, as hundreds of them in a moment are too much for Node's reports. */
+export function casesByKind(names: readonly string[]): [kind: string, names: string[]][] {
+  const kinds = new Map<string, string[]>();
+  for (const name of names) {
+    const kind = name.split("_")[0]!;
+    kinds.set(kind, [...kinds.get(kind) ?? [], name]);
+  }
+  return [...kinds];
+}
+
+/** What a value is made of, without what it says. */
+export function shapeOf(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? [] : [shapeOf(value[0])];
+  if (typeof value !== "object" || value === null) return typeof value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, shapeOf(one)]));
+}
