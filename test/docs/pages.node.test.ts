@@ -115,6 +115,12 @@ describe("the pages", () => {
     expect(own.filter((line) => /^echo serves as [0-9a-f]{32}$/.test(line))).toHaveLength(1);
   });
 
+  test("serve operators over KServe", async () => {
+    const lines = await linesOf(await programsOf("docs/kserve.md"), "serve-kserve.ts");
+    expect(lines[0]).toContain(`200 {"name":"double","versions":["1"],"platform":"waybill"`);
+    expect(lines[1]).toMatch(/^200 \{"model_name":"double",.*"data":\[2\.0,4\.0,6\.0\]/);
+  });
+
   test("move tensors", async () => {
     const programs = await programsOf("docs/tensors.md");
     expect(await linesOf(programs, "tensors.ts")).toEqual([

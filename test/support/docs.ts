@@ -29,6 +29,7 @@ export async function codeBlocks(path: string): Promise<CodeBlock[]> {
 /** The files behind the names that users import. */
 export const entryPoints: Readonly<Record<string, string>> = {
   "waybill": "mod.ts",
+  "waybill/kserve": "src/kserve/mod.ts",
   "waybill/worker": "src/worker/mod.ts",
   "waybill/deployment": "src/deployment/mod.ts",
   "waybill/tracing": "src/telemetry/tracing.ts",
