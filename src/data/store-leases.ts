@@ -13,7 +13,7 @@ import { type StoreLease, StoreObservers } from "./store-observer.ts";
 import type { LeaseListing, PutOptions, ReleaseOptions, ShareOptions, StoreWay, TensorProof } from "./store-types.ts";
 import { wayTo } from "./store-way.ts";
 
-/** Expired leases wait this long for company: a sweep looks at every lease. */
+/** Expired leases wait this long for company, so that a turn of the loop ends many. */
 const SWEEP_PAUSE_MS = 50;
 
 /** What the leases of a store need. */

@@ -6,6 +6,7 @@
 import { invalidArgument } from "../tensor/errors.ts";
 import { capabilityDenied, DEFAULT_MAX_LEASE_MS } from "./capability.ts";
 import { REFERENCE_BYTES } from "./capability-format.ts";
+import { type Expiring, ExpirySlots } from "./expiry-slots.ts";
 
 /** How long a lease lasts from its start or its last use, unless someone says otherwise: 5 min in milliseconds. */
 export const DEFAULT_LEASE_MS = 300_000;
@@ -55,7 +56,7 @@ export interface Lease<B> {
   readonly notAfterMs: number;
 }
 
-interface MutableLease<B> extends Lease<B> {
+interface MutableLease<B> extends Lease<B>, Expiring {
   expiresAtMs: number;
 }
 
@@ -103,8 +104,7 @@ export class LeaseTable<B = string> {
   readonly #leaseMs: number;
   readonly #maxLeaseMs: number;
   readonly #nowMs: () => number;
-  // No later than the earliest expiry; renewals and releases leave it too early until the next sweep.
-  #earliestMs = Infinity;
+  readonly #slots = new ExpirySlots<MutableLease<B>>();
 
   /** @throws {ConnectError} `invalid_argument` for a time that is no integer above 0 */
   constructor(options: LeaseTableOptions<B>) {
@@ -145,9 +145,10 @@ export class LeaseTable<B = string> {
       leaseMs,
       expiresAtMs: Math.min(nowMs + leaseMs, hold.notAfterMs),
       notAfterMs: hold.notAfterMs,
+      slot: 0,
     };
     this.#leases.set(referenceKey(lease.reference), lease);
-    if (lease.expiresAtMs < this.#earliestMs) this.#earliestMs = lease.expiresAtMs;
+    this.#slots.add(lease, nowMs);
     return lease;
   }
 
@@ -163,11 +164,7 @@ export class LeaseTable<B = string> {
 
   /** The lease, without renewing it; `undefined` when it is gone. */
   get(reference: Uint8Array): Lease<B> | undefined {
-    const key = referenceKey(reference);
-    const lease = this.#leases.get(key);
-    if (lease === undefined || this.#nowMs() < lease.expiresAtMs) return lease;
-    this.#end(key, lease, "expired");
-    return undefined;
+    return this.#find(reference);
   }
 
   /**
@@ -197,24 +194,14 @@ export class LeaseTable<B = string> {
 
   /** Ends every lease whose time is over. Returns how many. Costs nothing before {@linkcode nextExpiryMs}. */
   sweep(nowMs: number = this.#nowMs()): number {
-    if (nowMs < this.#earliestMs) return 0;
-    let ended = 0;
-    let earliestMs = Infinity;
-    for (const [key, lease] of this.#leases) {
-      if (lease.expiresAtMs <= nowMs) {
-        this.#end(key, lease, "expired");
-        ended++;
-      } else if (lease.expiresAtMs < earliestMs) {
-        earliestMs = lease.expiresAtMs;
-      }
-    }
-    this.#earliestMs = earliestMs;
-    return ended;
+    const ended = this.#slots.takeEnded(nowMs);
+    for (const lease of ended) this.#end(referenceKey(lease.reference), lease, "expired");
+    return ended.length;
   }
 
   /** When to sweep next, Unix milliseconds; never after the first expiry, possibly before it. `undefined` without leases. */
   nextExpiryMs(): number | undefined {
-    return this.#leases.size === 0 ? undefined : this.#earliestMs;
+    return this.#leases.size === 0 ? undefined : this.#slots.earliestMs;
   }
 
   /** The leases that live, without renewing them. */
@@ -226,24 +213,33 @@ export class LeaseTable<B = string> {
   /** Ends every lease, for an owner that closes. */
   clear(): void {
     for (const [key, lease] of this.#leases) this.#end(key, lease, "closed");
-    this.#earliestMs = Infinity;
+    this.#slots.clear();
+  }
+
+  #find(reference: Uint8Array): MutableLease<B> | undefined {
+    const key = referenceKey(reference);
+    const lease = this.#leases.get(key);
+    if (lease === undefined || this.#nowMs() < lease.expiresAtMs) return lease;
+    this.#end(key, lease, "expired");
+    return undefined;
   }
 
   #live(reference: Uint8Array): MutableLease<B> {
-    const lease = this.get(reference);
+    const lease = this.#find(reference);
     if (lease === undefined) throw capabilityDenied();
     return lease;
   }
 
   #give(reference: Uint8Array, reason: LeaseEnd): boolean {
-    const lease = this.get(reference);
+    const lease = this.#find(reference);
     if (lease === undefined) return false;
     this.#end(referenceKey(reference), lease, reason);
     return true;
   }
 
-  #end(key: string, lease: Lease<B>, reason: LeaseEnd): void {
+  #end(key: string, lease: MutableLease<B>, reason: LeaseEnd): void {
     this.#leases.delete(key);
+    this.#slots.remove(lease);
     this.#onEnd?.(lease, reason);
     const hold = this.#holds.get(lease.bufferId)!;
     if (--hold.leases > 0) return;

@@ -142,6 +142,32 @@ describe("sweeping", () => {
     expect(table.nextExpiryMs()).toBe(1200);
   });
 
+  test("looks at few of many leases, and ends each in its time", () => {
+    const { table, freed, clock } = makeTable();
+    const endsAtMs = new Map<string, number>();
+    for (let i = 0; i < 50_000; i++) {
+      const leaseMs = 1 + (i * 7_919) % 400_000;
+      const { reference, expiresAtMs } = table.create(`${i}`, { leaseMs });
+      if (i % 3 === 0) table.release(reference);
+      else endsAtMs.set(`${i}`, i % 5 === 0 ? table.touch(reference, leaseMs + 90_000).expiresAtMs : expiresAtMs);
+    }
+    freed.length = 0;
+    let sweeps = 0;
+    for (let next = table.nextExpiryMs(); next !== undefined; next = table.nextExpiryMs(), sweeps++) {
+      clock.nowMs = Math.max(next, clock.nowMs + 50);
+      table.sweep();
+      for (const bufferId of freed.splice(0)) {
+        const endMs = endsAtMs.get(bufferId)!;
+        if (endMs > clock.nowMs || endMs <= clock.nowMs - 51) {
+          throw new Error(`${bufferId} ends at ${endMs}, not ${clock.nowMs}`);
+        }
+        endsAtMs.delete(bufferId);
+      }
+    }
+    expect([endsAtMs.size, table.size]).toEqual([0, 0]);
+    expect(sweeps).toBeLessThan(10_000);
+  });
+
   test("ends every lease when the owner closes", () => {
     const { table, freed } = makeTable();
     const { reference } = table.create("a");
