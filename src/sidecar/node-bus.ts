@@ -38,10 +38,10 @@ type Implementation = Partial<ServiceImpl<typeof NodeService>>;
  * @throws {ConnectError} as `connectBus`
  */
 export async function openNodeBus(options: ResolvedSidecarOptions, metrics: ClientObserver): Promise<NodeBus> {
-  const { namespace, node, logger, over, servers } = options;
+  const { namespace, node, logger, over, servers, operatorWaitMs } = options;
   const bus = over?.bus ?? await connectBus(servers, { ...options, name: node, local: options.local ?? { role: "worker" } });
   const discovery = over?.discovery ?? new KvDiscovery(bus, { namespace, logger, inboxPrefix: options.inboxPrefix });
-  const client = clientOver(bus, discovery, { namespace, logger, component: node, metrics });
+  const client = clientOver(bus, discovery, { namespace, logger, component: node, operatorWaitMs, metrics });
   const instance = randomId();
   const served: Served[] = [];
   let registration: Registration | undefined;

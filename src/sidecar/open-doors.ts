@@ -1,8 +1,9 @@
 import { chmod, rm } from "node:fs/promises";
-import type { ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import type { Client } from "../client/client.ts";
+import { BusNodeClients } from "../data/node-clients.ts";
 import { secretFileOf } from "../data/node-socket.ts";
 import { createTensorApp, urlOf } from "../data/server.ts";
 import type { TensorStore } from "../data/store.ts";
@@ -12,6 +13,7 @@ import { batchRoute } from "./http/batch-route.ts";
 import { Door } from "./http/door.ts";
 import { nodeListener } from "./http/node-listener.ts";
 import { operatorRoutes } from "./operators/operator-routes.ts";
+import { relayedNodes } from "./operators/relayed-nodes.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
 import type { NodeSecret } from "./secret.ts";
 import { prepareSocket } from "./socket-file.ts";
@@ -50,13 +52,12 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
   const allows = (token: string) => access.standingWith(token) !== "anyone";
   const { listener, bounds } = nodeListener({
     routes(router) {
-      router.service(NodeService, service).service(Health, health.service);
-      if (client === undefined) return;
-      operatorRoutes(router, {
-        client,
-        node,
-        admit: ({ values }) => mustBe("trusted", values.get(standingKey), "Cannot call an operator"),
-      });
+      router.service(Health, health.service);
+      if (client === undefined) return void router.service(NodeService, service);
+      const nodes = new BusNodeClients(client.caller);
+      const admit = (what: string) => ({ values }: HandlerContext) => mustBe("trusted", values.get(standingKey), what);
+      router.service(NodeService, relayedNodes(service, { node, nodes, admit: admit("Cannot reach another node") }));
+      operatorRoutes(router, { client, node, relays: true, admit: admit("Cannot call an operator") });
     },
     first: service.batch && batchRoute(service.batch, limits.maxMessageBytes),
     app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),

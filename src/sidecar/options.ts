@@ -7,6 +7,7 @@ import { type Logger, silentLogger } from "../bus/logger.ts";
 import type { BusOptions } from "../bus/options.ts";
 import { checkAtLeast } from "../data/check.ts";
 import type { Discovery } from "../discovery/discovery.ts";
+import type { Operator } from "../worker/operator.ts";
 import { checkName } from "../waybill/way.ts";
 import { resolveLimits, type SidecarLimits } from "./limits.ts";
 
@@ -46,6 +47,12 @@ export interface SidecarOptions extends Omit<BusOptions, "name"> {
   servers?: string | readonly string[];
   /** The deployment's namespace. Default `"default"`. */
   namespace?: string;
+  /**
+   * Operators to serve in its own process; they may block it, so that those with much to compute belong into workers. Default: none.
+   */
+  operators?: readonly Operator[];
+  /** How long a request that came over HTTP may find nobody to take it. Default 5,000 ms. */
+  operatorWaitMs?: number;
   /** Bearer tokens of callers that put and list tensors, and call operators. Default: none; then only this user's programs do. */
   tokens?: readonly string[];
   /** Origins whose pages may read tensors, such as `"https://app.example.com"`. Default: none. */

@@ -15,6 +15,7 @@ import { openNodeBus } from "./node-bus.ts";
 import { openDoors } from "./open-doors.ts";
 import { openWire } from "./open-wire.ts";
 import { type ResolvedSidecarOptions, resolveSidecarOptions, type SidecarOptions } from "./options.ts";
+import { startWithOperators } from "./own-operators.ts";
 import { NodeSecret } from "./secret.ts";
 import { describeNode } from "./service/describe.ts";
 import { type NodeServicePlace, sidecarService } from "./service/node-service.ts";
@@ -41,6 +42,11 @@ const PULL_MS = 60_000;
  * ```
  */
 export async function startSidecar(options: SidecarOptions = {}): Promise<Sidecar> {
+  const { operators = [], ...alone } = options;
+  return operators.length === 0 ? await startAlone(alone) : await startWithOperators({ ...alone, operators }, startAlone);
+}
+
+async function startAlone(options: SidecarOptions): Promise<Sidecar> {
   const resolved = resolveSidecarOptions(options);
   const endings = new Endings(resolved.logger);
   try {

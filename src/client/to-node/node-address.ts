@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { redactUrl } from "../../bus/urls.ts";
+import { socketPathOf } from "../../data/node-socket.ts";
 
 /** Where a node listens. */
 export interface NodeAddress {
@@ -21,9 +22,8 @@ export interface NodeAddress {
 export function parseNodeUrl(text: string): NodeAddress {
   const shown = redactUrl(text);
   if (/^unix:/i.test(text)) {
-    const socketPath = text.slice("unix:".length).replace(/^\/\/(?=\/)/, "");
-    if (socketPath.startsWith("/")) return { shown, baseUrl: "http://localhost", socketPath, token: undefined };
-    throw wrong(`a Unix socket needs an absolute path, such as unix:/run/waybill/node.sock, got "${shown}"`);
+    const socketPath = socketPathOf("Cannot connect to a node", text);
+    return { shown, baseUrl: "http://localhost", socketPath, token: undefined };
   }
   try {
     const { protocol, host, pathname, username, password } = new URL(text);

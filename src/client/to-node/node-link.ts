@@ -108,7 +108,8 @@ export class NodeLink implements Link {
   /** The innermost, so that a user's interceptors do not see the token. */
   readonly #identify: Interceptor = (next) => (request) => {
     request.header.delete("authorization");
-    if (this.#token !== undefined) request.header.set("authorization", `Bearer ${refresh(this.#token)}`);
+    const token = this.#token === undefined ? "" : refresh(this.#token);
+    if (token !== "") request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
 }

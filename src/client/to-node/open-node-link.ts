@@ -6,7 +6,7 @@ import { fetchWire } from "./fetch-wire.ts";
 import { parseNodeUrl } from "./node-address.ts";
 import { NodeLink } from "./node-link.ts";
 import type { NodeProtocol, NodeWire, NodeWireOptions } from "./node-wire.ts";
-import { runtimeWire } from "./runtime-wire-node.ts";
+import { runtimeWire, secretBeside } from "./runtime-wire-node.ts";
 
 /** How to connect to a node. */
 export interface NodeLinkOptions
@@ -40,7 +40,9 @@ export async function openNodeLink(
   }
   const foreign = OF_BROKERS.find((name) => options[name] !== undefined);
   if (foreign !== undefined) throw wrong(`it takes a token, and the option ${foreign} was given, which is for brokers`);
-  const link = new NodeLink(await wireOf({ address, protocol, tls }), address, token);
+  const { socketPath } = address;
+  const secret = socketPath === undefined ? undefined : () => secretBeside(socketPath);
+  const link = new NodeLink(await wireOf({ address, protocol, tls }), address, token ?? secret);
   const giveUpAt = performance.now() + waitOnFirstConnectMs;
   for (;;) {
     try {
@@ -64,7 +66,9 @@ async function bestWire(options: NodeWireOptions): Promise<NodeWire> {
 function refused(shown: string, error: ConnectError): ConnectError {
   const why = error.code === Code.DeadlineExceeded ? "it does not answer" : error.rawMessage;
   const code = error.code === Code.DeadlineExceeded ? Code.Unavailable : codeOf(error);
-  return new ConnectError(`Cannot connect to node "${shown}": ${why}`, code, error.metadata, undefined, error);
+  const refusal = new ConnectError(`Cannot connect to node "${shown}": ${why}`, code, error.metadata, undefined, error);
+  refusal.details = error.details;
+  return refusal;
 }
 
 /** A server of something else answers pages. */

@@ -5,6 +5,11 @@
  */
 import type { NodeWire } from "./node-wire.ts";
 
+/** Nobody's. */
+export function secretBeside(): string {
+  return "";
+}
+
 /** Finds nothing. */
 export function runtimeWire(): Promise<NodeWire | undefined> {
   return Promise.resolve(undefined);

@@ -1,5 +1,6 @@
 import type { Agent as HttpAgent } from "node:http";
 import type { Transport } from "@connectrpc/connect";
+import { secretFileOf } from "../../data/node-socket.ts";
 import { MAX_ANSWER_BYTES, type NodeWire, type NodeWireOptions } from "./node-wire.ts";
 
 /** Connections to one node, over HTTP/1.1. */
@@ -60,6 +61,15 @@ export async function runtimeWire({ address, protocol, tls }: NodeWireOptions): 
       http2.abort();
     },
   };
+}
+
+/** The secret of the node that listens on a Unix socket, for this user's programs; empty where there is none to be read. */
+export function secretBeside(socketPath: string): string {
+  try {
+    return process.getBuiltinModule("node:fs").readFileSync(secretFileOf(socketPath), "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** HTTP/1.1 is the cheaper one, but answers begin only when the request has ended. */

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer, type NetConnectOpts, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startProgram } from "../../support/program.ts";
@@ -8,11 +9,13 @@ export const TOKEN = "a-token-of-the-tests";
 
 /** A node in a process of its own. */
 export interface NodeWorld {
-  /** Its URL. */
+  /** Its URL, by a way that can be cut. */
   readonly url: string;
-  /** Its Unix socket as a URL. */
+  /** Its Unix socket as a URL, by a way that can be cut. */
   readonly socketUrl: string;
-  /** Breaks all of its connections. */
+  /** Its Unix socket itself, with the secret of its start beside it. */
+  readonly ownSocketUrl: string;
+  /** Breaks all connections. */
   cut(): void;
   /** Kills the process. */
   kill(): Promise<void>;
@@ -21,35 +24,83 @@ export interface NodeWorld {
   stop(): Promise<void>;
 }
 
+/** A path to the node that breaks when it is told to. */
+class Path {
+  readonly #sockets = new Set<Socket>();
+  readonly server: Server;
+
+  constructor(target: () => NetConnectOpts) {
+    this.server = createServer((near) => {
+      const far = connect(target());
+      for (const socket of [near, far]) {
+        this.#sockets.add(socket);
+        socket.on("error", () => {}).on("close", () => {
+          this.#sockets.delete(socket);
+          near.destroy();
+          far.destroy();
+        });
+      }
+      near.pipe(far).pipe(near);
+    });
+  }
+
+  async open(place: { path: string } | { host: string; port: number }): Promise<number> {
+    await new Promise<void>((resolve) => this.server.listen(place, resolve));
+    const address = this.server.address();
+    return typeof address === "object" ? address?.port ?? 0 : 0;
+  }
+
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    this.cut();
+    await closed;
+  }
+}
+
 /** Starts a node. */
 export async function startNode(): Promise<NodeWorld> {
   const folder = await mkdtemp(join(tmpdir(), "waybill-node-"));
-  const socket = join(folder, "node.sock");
-  let port = "0";
+  const own = join(folder, "node.sock");
+  const socket = join(folder, "path.sock");
+  let port = 0;
   const start = async () => {
-    await rm(socket, { force: true });
-    const env = { NODE_TOKEN: TOKEN, NODE_SOCKET: socket, NODE_PORT: port };
+    const env = { NODE_TOKEN: TOKEN, NODE_SOCKET: own, NODE_PORT: String(port) };
     const program = startProgram("test/client/to-node/node-program.ts", [], { env, runtime: "node" });
     const [, url = ""] = await program.waitFor(/Serving on (\S+)/, 60_000);
-    port = new URL(url).port;
-    return { program, url };
+    port = Number(new URL(url).port);
+    return program;
   };
-  let { program, url } = await start().catch(async (error) => {
-    await rm(folder, { recursive: true, force: true });
+  const remove = () => rm(folder, { recursive: true, force: true });
+  let program = await start().catch(async (error) => {
+    await remove();
     throw error;
   });
+  const tcp = new Path(() => ({ host: "127.0.0.1", port }));
+  const unix = new Path(() => ({ path: own }));
+  const tcpPort = await tcp.open({ host: "127.0.0.1", port: 0 });
+  await unix.open({ path: socket });
   return {
-    url,
+    url: `http://127.0.0.1:${tcpPort}`,
     socketUrl: `unix:${socket}`,
-    cut: () => process.kill(program.pid, "SIGUSR2"),
+    ownSocketUrl: `unix:${own}`,
+    cut() {
+      tcp.cut();
+      unix.cut();
+    },
     kill: async () => void await program.kill(),
     restart: async () => {
       await program.kill();
-      ({ program, url } = await start());
+      program = await start();
     },
     stop: async () => {
-      await program.kill();
-      await rm(folder, { recursive: true, force: true });
+      await tcp.close();
+      await unix.close();
+      await program.kill("SIGTERM");
+      await remove();
     },
   };
 }
