@@ -19,12 +19,12 @@ export interface GuardedWorld extends World {
 export function withGuarded(use: (world: GuardedWorld) => Promise<void>): Promise<void> {
   const file = fixture("guarded.ts");
   const workers = [
-    { name: "math", file, operators: ["double"] },
-    { name: "rest", file, operators: ["count", "twice"] },
-  ];
+    { name: "math", file, operators: ["double"], sidecar: false },
+    { name: "rest", file, operators: ["count", "twice"], sidecar: false },
+  ] as const;
   const clients = { web: { operators: ["double", "count"] }, quiet: { operators: ["double"] } };
   return withDeployment(
-    { namespace: "t", workers, clients },
+    { namespace: "t", workers, clients, sidecars: { x: { budgetBytes: 2 ** 20, ucx: false, sharedMemory: false } } },
     async (world) => {
       const { deployment, folder } = world;
       const stateDir = join(folder, "state");

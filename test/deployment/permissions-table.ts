@@ -15,6 +15,8 @@ export const USERS = {
   /** A worker started by hand. */
   h: "wb-worker",
   m: "wb-worker-math",
+  /** The sidecar of the node `x`. */
+  n: "wb-sidecar-x",
   s: "wb-supervisor",
 } as const;
 
@@ -24,37 +26,38 @@ export type Letter = keyof typeof USERS;
 /** A subject, and the letters of those who may. */
 export type Row = readonly [subject: string, letters: string];
 
-const all = "cwqhms";
+const all = "cwqhmns";
 const members = "hms";
 
 /** What may be published to. */
 export const PUBLISH: readonly Row[] = [
   ["wb.t.q.double.1.0", all],
   ["wb.t.q.double.=.0", all],
-  ["wb.t.q.who.1.0", "chms"],
+  ["wb.t.q.who.1.0", "chmns"],
   ["wb.t.s.double.1", all],
-  ["wb.t.s.who.1", "chms"],
+  ["wb.t.s.who.1", "chmns"],
   ["wb.t.i.double.x", all],
-  ["wb.t.i.who.x", "chms"],
+  ["wb.t.i.who.x", "chmns"],
   ["wb.t.c.double.x", all],
-  ["wb.t.c.who.x", "chms"],
+  ["wb.t.c.who.x", "chmns"],
   ["wb.t.x.double", all],
-  ["wb.t.x.who", "chms"],
-  ["wb.t.t.double.wb-client.x.y", "chms"],
-  ["wb.t.t.double.wb-client-web.x.y", "whms"],
-  ["wb.t.t.who.wb-client-web.x.y", members],
-  ["wb.t.t.double.x.y", members],
+  ["wb.t.x.who", "chmns"],
+  ["wb.t.t.double.wb-client.x.y", "chmns"],
+  ["wb.t.t.double.wb-client-web.x.y", "whmns"],
+  ["wb.t.t.who.wb-client-web.x.y", "hmns"],
+  ["wb.t.t.double.x.y", "hmns"],
   ["wb.t.n.x", all],
-  ["wb.t.n.wb-client.x", members],
+  ["wb.t.n.wb-client.x", "hmns"],
   // To workers that read a client's own tensors.
-  ["wb.t.r.wb-worker.x.y", "cwqhm"],
-  ["wb.t.r.wb-worker-math.x.y", "cwqhm"],
-  ["wb.t.r.wb-worker-math.x.gone.1", "hm"],
-  ["wb.t.r.wb-worker-math.x.pull.y", "hm"],
-  ["wb.t.r.wb-supervisor.x.y", "hm"],
-  ["wb.t.r.wb-client.x.y", "hm"],
-  ["wb.t.r.wb-client-web.x.y", "hm"],
-  ["wb.t.r.x.y", "hm"],
+  ["wb.t.r.wb-worker.x.y", "cwqhmn"],
+  ["wb.t.r.wb-worker-math.x.y", "cwqhmn"],
+  ["wb.t.r.wb-sidecar-x.x.y", "cwqhmn"],
+  ["wb.t.r.wb-worker-math.x.gone.1", "hmn"],
+  ["wb.t.r.wb-worker-math.x.pull.y", "hmn"],
+  ["wb.t.r.wb-supervisor.x.y", "hmn"],
+  ["wb.t.r.wb-client.x.y", "hmn"],
+  ["wb.t.r.wb-client-web.x.y", "hmn"],
+  ["wb.t.r.x.y", "hmn"],
   ["wb.t.w.double.1.0", ""],
   ["wb.t.a.double.x.y.0", "hm"],
   ["wb.t.a.who.x.y.0", "h"],
@@ -62,6 +65,7 @@ export const PUBLISH: readonly Row[] = [
   ["wb.t.dl.who", "hs"],
   ["wb.t.ctl", "s"],
   ["wb.t.ctl.scale", "s"],
+  ["wb.t.ctl.n.x", "s"],
   ["wb.t.evt.note.wb-client.=", "chms"],
   ["wb.t.evt.note.wb-client-web.=", members],
   ["wb.t.evt.note.someone.=", members],
@@ -74,10 +78,10 @@ export const PUBLISH: readonly Row[] = [
   ["_INBOX_wb-supervisor.x", ""],
   ["$KV.wb_t.decl.double", members],
   ["$KV.wb_t.decl.who", "hs"],
-  ["$KV.wb_t.inst.x", members],
+  ["$KV.wb_t.inst.x", "hmns"],
   ["$KV.wb_t.other", "s"],
   ["$KV.wb_other.inst.x", ""],
-  ["$JS.FC.KV_wb_t.x", members],
+  ["$JS.FC.KV_wb_t.x", "hmns"],
   ["$JS.ACK.wb+t+q+double.v1-p0.1.1.1.1.0", members],
   ["$JS.ACK.wb+t+q+who.v1-p0.1.1.1.1.0", "hs"],
   ["$SYS.REQ.USER.INFO", ""],
@@ -117,8 +121,8 @@ const STREAMS: Readonly<Record<string, Readonly<Record<string, readonly string[]
     h: queueRequests,
   },
   "KV_wb_t": {
-    cwqhm: ["DIRECT.GET.*", "DIRECT.GET.*.x", "STREAM.INFO.*"],
-    hm: ["STREAM.CREATE.*", "CONSUMER.CREATE.*.x", "CONSUMER.CREATE.*.x.y"],
+    cwqhmn: ["DIRECT.GET.*", "DIRECT.GET.*.x", "STREAM.INFO.*"],
+    hmn: ["STREAM.CREATE.*", "CONSUMER.CREATE.*.x", "CONSUMER.CREATE.*.x.y"],
     h: queueRequests,
   },
   "KV_wb_other": { h: queueRequests },
@@ -167,7 +171,9 @@ export const SUBSCRIBE: readonly Row[] = [
   // Taken for `wb.t.n.*`, and what is deeper is not delivered: another test looks.
   ["wb.t.n.>", "hm"],
   ["wb.t.n.*.*", ""],
-  ["wb.t.n.x", "hm"],
+  ["wb.t.n.x", "hmn"],
+  ["wb.t.ctl.n.x", "ns"],
+  ["wb.t.ctl.n.y", "s"],
   ["wb.t.n.wb-client.*", "c"],
   ["wb.t.n.wb-client-web.*", "w"],
   ["wb.t.t.>", "s"],

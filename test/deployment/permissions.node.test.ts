@@ -208,7 +208,7 @@ describe("the users of a deployment's own broker", () => {
       const text = await readFile(config, "utf8");
       expect(text.match(/"(listen|http)": "(?!127\.0\.0\.1:)/g)).toBe(null);
       const passwords = [...text.matchAll(/"password": "([^"]+)"/g)].map(([, password = ""]) => password);
-      expect(new Set(passwords).size).toBe(7);
+      expect(new Set(passwords).size).toBe(8);
       expect(passwords).toContain(logins.roles.client.password);
       const logs = await Promise.all(
         (await readdir(join(folder, "logs"))).map((name) => readFile(join(folder, "logs", name), "utf8")),
