@@ -12,6 +12,7 @@ const args = {
   socket: { type: "string", description: "The Unix socket for local workers (default: <node>.sock in this user's folder)" },
   budget: { type: "string", description: "Bytes of all tensors, such as 512MiB or 8GiB (default: 1GiB)" },
   segment: { type: "string", description: "Bytes of one segment of shared memory (default: 64MiB)" },
+  "gpu-bytes": { type: "string", description: "Bytes to take of each GPU, for tensors there, such as 4GiB (default: none)" },
   servers: { type: "string", description: "Broker URLs, with commas between them (default: WAYBILL_URL, else none)" },
   namespace: { type: "string", description: "The deployment's namespace (default: WAYBILL_NAMESPACE)" },
   "token-file": { type: "string", description: "File with bearer tokens, a line each, of callers that put and list tensors" },

@@ -27,6 +27,8 @@ export interface MemoryBlock {
   readonly device: number;
   /** Where it is in a segment that others map; `undefined` where nobody can. */
   readonly location?: MemoryLocation;
+  /** Whether UCX leads to memory that nobody can map. Default `false`; in a segment it does, where the store offers it at all. */
+  readonly overUcx?: boolean;
   /** Copies a part to the heap. Must be there where `bytes` is not. The range lies within the block. */
   read?(offset: number, length: number): Uint8Array;
   /** Copies bytes into a part. Must be there where `bytes` is not. The range lies within the block. */

@@ -121,7 +121,7 @@ export class StoreLeases {
         device: held.device,
         expiresAtMs,
         once: lease.once,
-        ways: this.#options.ways().flatMap((way) => wayTo(way, reference, held.location)),
+        ways: this.#options.ways().flatMap((way) => wayTo(way, reference, held.block)),
         capability: await this.#issuer.issue(reference, rights, Math.min(notAfterMs, lease.notAfterMs)),
       });
     } catch (error) {

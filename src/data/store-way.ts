@@ -1,6 +1,6 @@
 import { base64Encode } from "@bufbuild/protobuf/wire";
 import { checkName, checkWay, type SharedMemoryWay, type Way } from "../waybill/way.ts";
-import type { MemoryLocation } from "./memory.ts";
+import type { MemoryBlock } from "./memory.ts";
 import type { StoreWay } from "./store-types.ts";
 
 /**
@@ -18,9 +18,11 @@ export function isReachable(way: StoreWay): way is Exclude<Way, SharedMemoryWay>
   return way.kind !== "shm";
 }
 
-/** The way to one tensor: none where it is not in a segment and the way is `shm`. */
-export function wayTo(way: StoreWay, reference: Uint8Array, location: MemoryLocation | undefined): Way[] {
+/** The way to one tensor: none where it is not in a segment and the way is `shm`, or on a GPU that UCX does not read. */
+export function wayTo(way: StoreWay, reference: Uint8Array, block: MemoryBlock | undefined): Way[] {
+  const location = block?.location;
   if (way.kind === "http") return [{ kind: "http", url: `${way.url}/${base64Encode(reference, "url")}` }];
+  if (way.kind === "ucx" && block?.memory === "gpu" && block.overUcx !== true) return [];
   if (way.kind !== "shm") return [way];
   return location === undefined ? [] : [{ kind: "shm", host: way.host, ...location }];
 }

@@ -11,6 +11,8 @@ export interface GpuArena {
   /** Where it begins, for what takes device pointers. */
   readonly address: number;
   readonly byteLength: number;
+  /** Bytes that tensors take. */
+  readonly usedBytes: number;
 }
 
 /** How to open the memory of GPUs. */
@@ -21,11 +23,9 @@ export interface GpuMemoryOptions {
   readonly devices: readonly CudaDevice[];
   /** Bytes to take of each GPU, at once and at its first tensor. */
   readonly bytesPerDevice: number;
-  /** Told of each GPU's memory before the first tensor is in it. */
-  readonly onArena?: (arena: GpuArena) => void;
 }
 
-interface Part extends GpuArena {
+interface Part extends Omit<GpuArena, "usedBytes"> {
   readonly arena: DeviceArena;
   readonly allocator: Allocator;
 }
@@ -49,6 +49,7 @@ export class GpuMemory implements TensorMemory, Disposable {
   readonly #options: GpuMemoryOptions;
   readonly #parts = new Map<number, Part>();
   readonly #partOf = new WeakMap<GpuBlock, Part>();
+  readonly #overUcx = new Set<number>();
 
   constructor(options: GpuMemoryOptions) {
     this.#options = options;
@@ -56,7 +57,23 @@ export class GpuMemory implements TensorMemory, Disposable {
 
   /** What was taken of GPUs so far. */
   get arenas(): GpuArena[] {
-    return [...this.#parts.values()].map(({ device, address, byteLength }) => ({ device, address, byteLength }));
+    return [...this.#parts.values()].map(({ device, address, byteLength, allocator }) => {
+      return { device, address, byteLength, usedBytes: allocator.usage().usedBytes };
+    });
+  }
+
+  /**
+   * Takes memory of every GPU now, rather than with its first tensor.
+   *
+   * @throws {ConnectError} as `allocate`
+   */
+  openAll(): void {
+    for (const device of this.#options.devices.keys()) if (!this.#parts.has(device)) this.#open(device);
+  }
+
+  /** Says that UCX reads the memory of a GPU: blocks of it are offered there from now on. */
+  offerOverUcx(device: number): void {
+    this.#overUcx.add(device);
   }
 
   /**
@@ -88,7 +105,7 @@ export class GpuMemory implements TensorMemory, Disposable {
   }
 
   #open(device: number): Part {
-    const { addon, driver, devices, bytesPerDevice, onArena } = this.#options;
+    const { addon, driver, devices, bytesPerDevice } = this.#options;
     const facts = devices[device];
     if (facts === undefined) {
       const text = `Cannot allocate memory on GPU ${device}: device must be below ${devices.length}, got ${device}`;
@@ -99,7 +116,6 @@ export class GpuMemory implements TensorMemory, Disposable {
       const address = addon.deviceAddress(arena);
       const part = { device, address, byteLength: bytesPerDevice, arena, allocator: new Allocator(bytesPerDevice) };
       this.#parts.set(device, part);
-      onArena?.(part);
       return part;
     } catch (error) {
       throw gpuError(`Cannot take ${bytesPerDevice} bytes of GPU ${device} ("${facts.name}")`, error);
@@ -127,6 +143,7 @@ export class GpuMemory implements TensorMemory, Disposable {
       memory: "gpu",
       device,
       offset: allocation.offset,
+      overUcx: this.#overUcx.has(device),
       read: (offset, length) =>
         doing(`Cannot copy from GPU ${device}`, () => {
           const into = new Uint8Array(length);

@@ -1,4 +1,5 @@
 import type { TensorStore } from "../data/store.ts";
+import type { GpuMemory } from "./gpu-memory.ts";
 import type { NativeMemory } from "./native-memory.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
 import type { NativePart, NodeFacts } from "./service/describe.ts";
@@ -15,7 +16,7 @@ export interface FoundWire {
 export async function openWire(
   { ucx = {}, host, logger }: ResolvedSidecarOptions,
   { addon, segments }: NativeMemory,
-  { store, key }: { store: TensorStore; key: Uint8Array },
+  { store, key, gpus }: { store: TensorStore; key: Uint8Array; gpus: GpuMemory | undefined },
 ): Promise<FoundWire> {
   const none = (detail: string): FoundWire => {
     return { wire: undefined, found: { name: "ucx", available: false, version: "", detail }, transports: [] };
@@ -24,7 +25,7 @@ export async function openWire(
   if (addon === undefined || segments === undefined) return none("it sends from shared memory, and there is none");
   let wire: NodeWire | undefined;
   try {
-    wire = await NodeWire.open({ addon, segments, store, key, host, ucx, logger });
+    wire = await NodeWire.open({ addon, segments, gpus, store, key, host, ucx, logger });
     const { version, library, address, transports, devices } = await wire.describe();
     const detail = `at ${address}, from ${library}, over ${devices.join(" ")}`;
     const found = { name: "ucx", available: true, version, detail };

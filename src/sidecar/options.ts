@@ -43,6 +43,11 @@ export interface SidecarOptions extends Omit<BusOptions, "name"> {
   budgetBytes?: number;
   /** Bytes of one segment of shared memory; larger tensors get larger ones. Default 67,108,864 (64 MiB), or a quarter of a small budget. */
   segmentBytes?: number;
+  /**
+   * Bytes of each GPU to take at the start, for tensors there; they count against `budgetBytes` as well. Default 0: tensors are not
+   * kept on GPUs.
+   */
+  gpuBytes?: number;
   /** Broker URLs. Default: none; then tensors are reached over HTTP and UCX alone. */
   servers?: string | readonly string[];
   /** The deployment's namespace. Default `"default"`. */
@@ -91,6 +96,7 @@ export type ResolvedSidecarOptions =
       | "socketPath"
       | "budgetBytes"
       | "segmentBytes"
+      | "gpuBytes"
       | "namespace"
       | "tokens"
       | "sharedMemory"
@@ -119,6 +125,7 @@ export function resolveSidecarOptions(options: SidecarOptions): ResolvedSidecarO
     socketPath: options.socketPath ?? join(stateFolder(), "nodes", `${node}.sock`),
     budgetBytes,
     segmentBytes: checkAtLeast(action, "segmentBytes", segmentBytes, PAGE_BYTES),
+    gpuBytes: checkAtLeast(action, "gpuBytes", options.gpuBytes ?? 0, 0),
     servers: typeof servers === "string" ? [servers] : servers,
     namespace: options.namespace ?? DEFAULT_NAMESPACE,
     tokens: options.tokens ?? [],

@@ -7,6 +7,8 @@ import { isReachable } from "../data/store-way.ts";
 import { serveStatus } from "../worker/status-server.ts";
 import { Access, standingKey } from "./access.ts";
 import { Endings } from "./endings.ts";
+import { NodeMemory } from "./node-memory.ts";
+import { openNodeGpus } from "./node-gpus.ts";
 import { NodeHealth } from "./health.ts";
 import { hostId } from "./host-id.ts";
 import { SidecarMetrics } from "./metrics.ts";
@@ -62,8 +64,11 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   const memory = openNativeMemory(options);
   const { segments, arena } = memory;
   endings.add("shared memory", () => segments?.[Symbol.dispose]());
+  const gpus = openNodeGpus(memory, options.gpuBytes);
+  endings.add("GPUs", () => gpus.memory?.[Symbol.dispose]());
   const key = randomBytes(32);
-  const store = new TensorStore({ node, budgetBytes, memory: arena, key, leaseMs, logger });
+  const tensors = gpus.memory === undefined ? arena : new NodeMemory(arena, gpus.memory);
+  const store = new TensorStore({ node, budgetBytes, memory: tensors, key, leaseMs, logger });
   endings.add("store", () => store.close());
 
   const metrics = new SidecarMetrics({ node, namespace }, store);
@@ -74,7 +79,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   endings.add("bus", () => bus?.close() ?? data[Symbol.asyncDispose]());
   data.addStore(store);
 
-  const { wire, found, transports: ucxTransports } = await openWire(options, memory, { store, key });
+  const { wire, found, transports: ucxTransports } = await openWire(options, memory, { store, key, gpus: gpus.memory });
   endings.add("UCX", () => wire?.[Symbol.asyncDispose]());
   const fetchInto = wire && ((...args: Parameters<NodeWire["fetchInto"]>) => wire.fetchInto(...args));
   const startId = randomBytes(16);
@@ -94,12 +99,12 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   const facts = {
     startId: startId.toString("hex"),
     host,
-    native: [memory.found, found],
+    native: [memory.found, found, gpus.found],
     ucxTransports,
-    gpus: [],
+    gpus: gpus.gpus,
     notes: memory.notes,
   };
-  const describe = () => describeNode(facts, { store, segments, sessions });
+  const describe = () => describeNode(facts, { store, segments, gpus, sessions });
   const parts = { store, sessions, watches: new Watches(store, limits.maxWatches), describe };
   const service = (place: NodeServicePlace) => sidecarService(parts, place);
 

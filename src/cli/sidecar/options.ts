@@ -14,6 +14,7 @@ export interface SidecarFlags {
   readonly socket?: string;
   readonly budget?: string;
   readonly segment?: string;
+  readonly "gpu-bytes"?: string;
   readonly servers?: string;
   readonly namespace?: string;
   readonly "token-file"?: string;
@@ -44,6 +45,7 @@ export async function sidecarOptions(flags: SidecarFlags): Promise<SidecarOption
     socketPath: flags.socket,
     budgetBytes: bytes("--budget", flags.budget),
     segmentBytes: bytes("--segment", flags.segment),
+    gpuBytes: bytes("--gpu-bytes", flags["gpu-bytes"]),
     servers: (flags.servers ?? env.WAYBILL_URL)?.split(",").filter((url) => url !== ""),
     namespace: flags.namespace ?? env.WAYBILL_NAMESPACE,
     token: env.WAYBILL_TOKEN,

@@ -5,6 +5,7 @@ import { isReachable } from "../../data/store-way.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { type Memory, memoryToWire } from "../../waybill/descriptor.ts";
 import { type Way, wayToWire } from "../../waybill/way.ts";
+import type { NodeGpus } from "../node-gpus.ts";
 import type { NodeSegments } from "../segments.ts";
 import type { Sessions } from "../session/sessions.ts";
 
@@ -85,7 +86,12 @@ export interface NodeDescription extends NodeFacts {
 /** Describes a node as it is now. */
 export function describeNode(
   facts: NodeFacts,
-  { store, segments, sessions }: { store: TensorStore; segments: NodeSegments | undefined; sessions: Sessions },
+  { store, segments, gpus, sessions }: {
+    store: TensorStore;
+    segments: NodeSegments | undefined;
+    gpus: Pick<NodeGpus, "arenas">;
+    sessions: Sessions;
+  },
 ): NodeDescription {
   const { node, budgetBytes, usedBytes, leases, uploads, waiting, leakedLeases, leakedBytes, memory } = store.describe();
   const arena = {
@@ -104,7 +110,7 @@ export function describeNode(
     usedBytes,
     leases,
     ways: store.ways.filter(isReachable),
-    arenas: [arena],
+    arenas: [arena, ...gpus.arenas()],
     sessions: sessions.size,
     pins: sessions.pins,
     uploads,

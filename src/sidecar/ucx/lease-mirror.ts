@@ -1,6 +1,7 @@
 import type { StoreLease } from "../../data/store-observer.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { referenceKey } from "../../waybill/lease.ts";
+import type { DeviceMemories } from "./device-memories.ts";
 import type { UcxLease } from "./lease.ts";
 import type { SegmentMemories } from "./segment-memories.ts";
 import type { UcxWire } from "./wire.ts";
@@ -9,13 +10,15 @@ import type { UcxWire } from "./wire.ts";
 export class LeaseMirror implements Disposable {
   readonly #wire: UcxWire;
   readonly #memories: SegmentMemories;
+  readonly #devices: DeviceMemories;
   readonly #published = new Map<string, UcxLease>();
   /** Leases on segments that are not registered yet, by the segment. */
   readonly #early = new Map<string, Map<string, StoreLease>>();
   readonly #unwatch: () => void;
 
-  constructor(wire: UcxWire, memories: SegmentMemories, store: TensorStore) {
+  constructor(wire: UcxWire, memories: SegmentMemories, devices: DeviceMemories, store: TensorStore) {
     this.#wire = wire;
+    this.#devices = devices;
     this.#memories = memories;
     memories.onAdded = (segment) => {
       const early = this.#early.get(segment);
@@ -36,18 +39,19 @@ export class LeaseMirror implements Disposable {
   #leased(lease: StoreLease): void {
     const { reference, bufferId: held, expiresAtMs, notAfterMs, leaseMs } = lease;
     const { location, dtype, shape, byteLength: byteSize } = held;
+    const key = referenceKey(reference);
+    const facts = { reference, byteSize, dtype, shape, expiresAtMs, notAfterMs, leaseMs };
+    const onDevice = held.block && this.#devices.placeOf(held.block);
+    if (onDevice !== undefined) this.#published.set(key, this.#wire.publish({ ...facts, ...onDevice }));
     if (location === undefined) return;
     const memory = this.#memories.of(location.segment);
-    const key = referenceKey(reference);
     if (memory === undefined) {
       let early = this.#early.get(location.segment);
       if (early === undefined) this.#early.set(location.segment, early = new Map());
       early.set(key, lease);
       return;
     }
-    const { offset } = location;
-    const facts = { reference, memory, offset, byteSize, dtype, shape, expiresAtMs, notAfterMs, leaseMs };
-    this.#published.set(key, this.#wire.publish(facts));
+    this.#published.set(key, this.#wire.publish({ ...facts, memory, offset: location.offset }));
   }
 
   #ended({ reference, bufferId: held }: StoreLease): void {

@@ -7,10 +7,12 @@ import type { TensorStore } from "../../data/store.ts";
 import type { NativeAddon } from "../../native/mod.ts";
 import type { Waybill } from "../../waybill/descriptor.ts";
 import type { UcxWay } from "../../waybill/way.ts";
+import type { GpuMemory } from "../gpu-memory.ts";
 import type { SidecarUcxOptions } from "../options.ts";
 import type { NodeSegments } from "../segments.ts";
 import { parseUcxAddress } from "./address.ts";
 import type { UcxDescription } from "./description.ts";
+import { DeviceMemories, type UcxPlace } from "./device-memories.ts";
 import { LeaseMirror } from "./lease-mirror.ts";
 import { SegmentMemories } from "./segment-memories.ts";
 import { UcxWire } from "./wire.ts";
@@ -19,6 +21,8 @@ import { UcxWire } from "./wire.ts";
 export interface NodeWireOptions {
   readonly addon: NativeAddon;
   readonly segments: NodeSegments;
+  /** Memory of GPUs that tensors are in. */
+  readonly gpus?: GpuMemory;
   readonly store: TensorStore;
   /** What the store's capabilities are signed with. */
   readonly key: Uint8Array;
@@ -40,11 +44,13 @@ export interface DirectFetch {
 export class NodeWire implements AsyncDisposable {
   readonly #wire: UcxWire;
   readonly #memories: SegmentMemories;
+  readonly #devices: DeviceMemories;
   readonly #mirror: LeaseMirror;
 
-  private constructor(wire: UcxWire, memories: SegmentMemories, mirror: LeaseMirror) {
+  private constructor(wire: UcxWire, memories: SegmentMemories, devices: DeviceMemories, mirror: LeaseMirror) {
     this.#wire = wire;
     this.#memories = memories;
+    this.#devices = devices;
     this.#mirror = mirror;
   }
 
@@ -53,7 +59,7 @@ export class NodeWire implements AsyncDisposable {
    *
    * @throws {ConnectError} `unavailable` where UCX is not there, or cannot do what is asked
    */
-  static async open({ addon, segments, store, key, host, ucx, logger }: NodeWireOptions): Promise<NodeWire> {
+  static async open({ addon, segments, gpus, store, key, host, ucx, logger }: NodeWireOptions): Promise<NodeWire> {
     const bind = ucx.bind ?? host;
     const wire = await UcxWire.open({
       addon,
@@ -67,7 +73,9 @@ export class NodeWire implements AsyncDisposable {
     });
     const memories = new SegmentMemories(wire, segments, logger);
     for (const { name } of segments.all) await memories.ready(name);
-    return new NodeWire(wire, memories, new LeaseMirror(wire, memories, store));
+    const devices = new DeviceMemories();
+    if (gpus !== undefined) await devices.addAll(wire, gpus, logger);
+    return new NodeWire(wire, memories, devices, new LeaseMirror(wire, memories, devices, store));
   }
 
   /** The way that descriptors name. */
@@ -83,19 +91,24 @@ export class NodeWire implements AsyncDisposable {
   /** Fetches a whole tensor into a block; `undefined` where UCX does not lead from its owner to that block. */
   async fetchInto(
     waybill: Waybill,
-    { location }: MemoryBlock,
+    block: MemoryBlock,
     options: { signal: AbortSignal; timeoutMs: number },
   ): Promise<DirectFetch | undefined> {
     const way = waybill.ways.find(({ kind }) => kind === "ucx") as UcxWay | undefined;
-    if (way === undefined || location === undefined || this.#wire.refusal(way.version) !== undefined) return undefined;
-    const memory = this.#memories.of(location.segment) ?? await this.#memories.ready(location.segment);
-    if (memory === undefined) return undefined;
-    const destination = { memory, offset: location.offset };
+    if (way === undefined || this.#wire.refusal(way.version) !== undefined) return undefined;
+    const destination = this.#devices.placeOf(block) ?? await this.#placeInSegment(block);
+    if (destination === undefined) return undefined;
     const { outcomes, idle } = this.#wire.fetch([{ waybill, address: way.address, destination }], options);
     const done = outcomes.then(([error]) => {
       if (error !== undefined) throw error;
     });
     return { done, idle };
+  }
+
+  async #placeInSegment({ location }: MemoryBlock): Promise<UcxPlace | undefined> {
+    if (location === undefined) return undefined;
+    const memory = this.#memories.of(location.segment) ?? await this.#memories.ready(location.segment);
+    return memory && { memory, offset: location.offset };
   }
 
   /** Ends it: fetches fail, and nothing is sent any more. */
