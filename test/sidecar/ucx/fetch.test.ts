@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { UcxWire } from "../../../src/sidecar/ucx/mod.ts";
 import { attenuateCapability } from "../../../src/waybill/capability.ts";
-import { noUcx, unlessNoUcx } from "./support/library.ts";
+import { noUcx, unlessNoUcx } from "./support/skip.ts";
 import { pattern, same, TRANSPORTS, UcxNode } from "./support/node.ts";
 
 const SIZES = [0, 1, 8, 65_535, 65_536, 65_537, 1 << 20, 64 << 20];
