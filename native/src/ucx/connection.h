@@ -16,6 +16,7 @@
 #include "ucx/commands.h"
 #include "ucx/leases.h"
 #include "ucx/memory.h"
+#include "ucx/ranges.h"
 
 namespace waybill::ucx {
 
@@ -29,8 +30,8 @@ struct Pending {
   // As the owner knows it: unlike the caller's token never used twice.
   uint64_t wire_token = 0;
   uint64_t deadline_ns = 0;
-  // Bytes whose message has come, and that are there.
-  uint64_t announced = 0;
+  // What a message has come for, and how many bytes are there.
+  Ranges announced;
   uint64_t received = 0;
   // Receives that write to the destination.
   uint32_t receiving = 0;

@@ -161,8 +161,8 @@ Pending* Consumer::Find(Connection* connection, uint64_t wire_token) {
   return pending != nullptr && pending->connection == connection && pending->wire_token == wire_token ? pending : nullptr;
 }
 
-Outcome Consumer::Judge(const Pending& pending, const DataHeader& header, size_t bytes) const {
-  const Fetch& fetch = pending.fetch;
+Outcome Consumer::Judge(Pending* pending, const DataHeader& header, size_t bytes) {
+  const Fetch& fetch = pending->fetch;
   if (header.answer != static_cast<uint8_t>(Answer::kData)) {
     const bool known = header.answer <= static_cast<uint8_t>(Answer::kOutOfRange) && bytes == 0;
     return known ? static_cast<Outcome>(header.answer) : Outcome::kBadAnswer;
@@ -170,8 +170,9 @@ Outcome Consumer::Judge(const Pending& pending, const DataHeader& header, size_t
   if (header.tensor_bytes != fetch.tensor_bytes || header.dtype != fetch.dtype || header.layout != fetch.layout) {
     return Outcome::kMismatch;
   }
-  if (header.piece_offset != pending.announced || bytes > fetch.length - pending.announced) return Outcome::kBadAnswer;
-  return bytes == 0 && fetch.length > 0 ? Outcome::kBadAnswer : Outcome::kDone;
+  const uint64_t begin = header.piece_offset;
+  if (begin > fetch.length || bytes > fetch.length - begin || (bytes == 0 && fetch.length > 0)) return Outcome::kBadAnswer;
+  return pending->announced.Add(begin, begin + bytes) ? Outcome::kDone : Outcome::kBadAnswer;
 }
 
 ucs_status_t Consumer::OnData(Connection* connection, const void* raw, size_t header_bytes, void* data, size_t bytes,
@@ -183,13 +184,12 @@ ucs_status_t Consumer::OnData(Connection* connection, const void* raw, size_t he
   Pending* pending = Find(connection, header.token);
   // Given up, or never asked for. To a rendezvous that is not received UCX says so itself, and its sender ends.
   if (pending == nullptr || pending->settled) return UCS_OK;
-  const Outcome outcome = Judge(*pending, header, bytes);
+  const Outcome outcome = Judge(pending, header, bytes);
   if (outcome != Outcome::kDone) {
     GiveUp(pending, outcome, outcome == Outcome::kMismatch ? static_cast<double>(header.tensor_bytes) : 0);
     return UCS_OK;
   }
-  uint8_t* const at = pending->memory->At(pending->fetch.destination + pending->announced);
-  pending->announced += bytes;
+  uint8_t* const at = pending->memory->At(pending->fetch.destination + header.piece_offset);
   if (!rendezvous) {
     if (bytes > 0 && pending->memory->on_device()) {
       GiveUp(pending, Outcome::kBadAnswer, 0);

@@ -58,7 +58,7 @@ class Consumer {
   void Received(Receive* receive, ucs_status_t status);
   Pending* Find(Connection* connection, uint64_t wire_token);
   // Why a message is not what was asked for; kDone when it is.
-  Outcome Judge(const Pending& pending, const DataHeader& header, size_t bytes) const;
+  static Outcome Judge(Pending* pending, const DataHeader& header, size_t bytes);
   void Settle(Pending* pending, Outcome outcome, double detail);
   // Settles it, and tells the owner to stop.
   void GiveUp(Pending* pending, Outcome outcome, double detail);

@@ -16,7 +16,7 @@ struct Limits {
   // Up to so many bytes come in the message itself.
   uint64_t eager_bytes = 8192;
   // Larger answers go in pieces, so many of them at once on one connection: small ones pass between them.
-  uint64_t piece_bytes = 2u << 20;
+  uint64_t piece_bytes = 1u << 20;
   uint32_t window_pieces = 3;
   uint64_t connect_timeout_ns = 3'000'000'000;
   // Silence of a peer that something waits for: it counts as dead after that.

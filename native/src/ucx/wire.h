@@ -2,7 +2,7 @@
 // there.
 //
 // FETCH, consumer to owner: FetchHeader, then `count` entries in the body, each FetchEntry's fixed part and its capability.
-// DATA, owner to consumer: DataHeader, then a piece of the bytes. One or more for each entry; the pieces of an entry begin in order.
+// DATA, owner to consumer: DataHeader, then a piece of the bytes. One or more for each entry, in any order.
 // CANCEL, consumer to owner: CancelHeader. No further piece of that entry has to be sent.
 #pragma once
 
