@@ -23,6 +23,7 @@ void Deliver(const std::shared_ptr<Worker>& worker, const std::shared_ptr<Link>&
     if (op->finished && !op->early) return;
     header = op->early ? op->early_header : CopyOf(op->header, op->header_bytes);
     if (!op->rendezvous) body = op->early ? op->early_body : CopyOf(op->body, op->body_bytes);
+    if (const Spoil spoil = CurrentSpoil()) spoil(&header, &body);
     if (op->reply) {
       params.recv_attr |= UCP_AM_RECV_ATTR_FIELD_REPLY_EP;
       params.reply_ep = reinterpret_cast<ucp_ep_h>(own.endpoint);
@@ -80,7 +81,7 @@ ucs_status_ptr_t SendNbx(ucp_ep_h handle, unsigned id, const void* header, size_
   if (side == 0 && !link->accepted) {
     link->waiting.push_back(std::move(deliver));
   } else if (const auto peer = link->sides[1 - side].worker.lock()) {
-    peer->Post(std::move(deliver));
+    peer->Post(std::move(deliver), Chance(5));
   }
   return op->early ? nullptr : op->request;
 }

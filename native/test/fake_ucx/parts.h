@@ -29,8 +29,8 @@ struct Request {
 
 /// A worker's inbox takes work from any thread; the rest is its own thread's.
 struct Worker {
-  /// Runs on the worker's thread, in order. Nothing happens once the worker is gone.
-  void Post(std::function<void()> work);
+  /// Runs on the worker's thread, in order, or before the last that was posted. Nothing happens once the worker is gone.
+  void Post(std::function<void()> work, bool overtakes = false);
   bool RunOne();
   bool Empty();
   void End();
@@ -112,6 +112,9 @@ struct Registry {
 };
 
 Registry& Listeners();
+
+/// What messages go through; may be empty.
+Spoil CurrentSpoil();
 
 /// True in one of `n` cases.
 bool Chance(uint32_t n);

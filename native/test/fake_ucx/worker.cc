@@ -12,9 +12,21 @@ std::atomic<uint64_t> left{0};
 namespace {
 
 std::atomic<uint32_t> seed{1};
+std::mutex spoil_mutex;
+Spoil spoil;
 std::atomic<void* (*)(uint64_t, uint64_t)> touchable{nullptr};
 
 }  // namespace
+
+void SpoilMessages(Spoil value) {
+  const std::lock_guard<std::mutex> lock(spoil_mutex);
+  spoil = std::move(value);
+}
+
+Spoil CurrentSpoil() {
+  const std::lock_guard<std::mutex> lock(spoil_mutex);
+  return spoil;
+}
 
 void Seed(uint32_t value) { seed.store(value); }
 
@@ -34,10 +46,10 @@ void* Touch(const void* pointer, size_t bytes) {
   return found == nullptr ? const_cast<void*>(pointer) : found;
 }
 
-void Worker::Post(std::function<void()> work) {
+void Worker::Post(std::function<void()> work, bool overtakes) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (ended_) return;
-  inbox_.push_back(std::move(work));
+  inbox_.insert(overtakes && !inbox_.empty() ? inbox_.end() - 1 : inbox_.end(), std::move(work));
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(fd, &one, sizeof one);
 }
