@@ -19,5 +19,5 @@ describe("a program with open UCX wires", () => {
     const program = startProgram("test/sidecar/ucx/support/leaver.ts", ["throws"]);
     expect(await program.exited).toEqual({ code: 1, signal: null });
     expect(program.output).toContain("as it was told");
-  }, 20_000);
+  }, 60_000);
 });

