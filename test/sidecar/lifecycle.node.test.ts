@@ -97,7 +97,7 @@ describe("a sidecar's life", () => {
     await program.waitFor(/"Serving"/);
     const place = { url: "http://x", address: `unix:${socketPath}`, socketPath };
     const { native, arenas, notes, ways } = await serviceOf(place).describe({}, await local(place));
-    expect(native.map(({ name, available }) => [name, available])).toEqual([["addon", false], ["ucx", false]]);
+    expect(native.map(({ name, available }) => [name, available])).toEqual([["addon", false], ["ucx", false], ["cuda", false]]);
     expect(arenas).toMatchObject([{ backing: "heap", segments: 0 }]);
     expect(notes.join()).toContain("heap");
     expect(ways.map(({ kind }) => kind.case)).toEqual(["http"]);
