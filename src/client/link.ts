@@ -25,12 +25,15 @@ export interface OperatorTransport extends Transport {
     input: AsyncIterable<MessageInitShape<I>>,
     contextValues?: ContextValues,
   ): Promise<StreamResponse<I, O> & StreamSource>;
-  /** Sends a request that nobody answers. Resolves once it is stored, or accepted by an instance. */
+  /**
+   * Sends a request that nobody answers. Resolves once it is stored, or accepted by an instance; with `false` when it is known to be
+   * dropped, as one with the same key was sent before.
+   */
   post<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     options?: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues },
-  ): Promise<void>;
+  ): Promise<boolean>;
 }
 
 /** What a client stands on: a connection to a broker, or to one node. */

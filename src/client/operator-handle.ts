@@ -257,12 +257,13 @@ export class OperatorHandle<I extends InferInputs = InferInputs, O = InferOutput
     const { request, stored } = await this.#request(inputs, call, facts, { timeoutMs: options.timeoutMs, once: true });
     const contextValues = contextValuesOf(call.idempotencyKey, false);
     try {
-      await transport.post(GRPCInferenceService.method.modelInfer, request, {
+      const taken = await transport.post(GRPCInferenceService.method.modelInfer, request, {
         signal: call.signal,
         timeoutMs: options.timeoutMs === Infinity ? undefined : options.timeoutMs,
         header: call.headers,
         contextValues,
       });
+      if (!taken) this.#context.discard(stored);
     } catch (error) {
       this.#context.discard(stored);
       throw error;

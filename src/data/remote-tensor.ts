@@ -201,7 +201,8 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
    * @internal
    */
   consumed(): void {
-    if (this.#waybill.once && this.#released === undefined) void this.#plane.consumed(this.#waybill);
+    // Whether it was released here does not matter: what was forwarded has no right to that.
+    if (this.#waybill.once) void this.#plane.consumed(this.#waybill);
   }
 
   /**

@@ -143,8 +143,8 @@ export abstract class PendingCall {
   /** A `response`, `item`, `error`, `end` or `credit` of the accepted attempt. Returns whether it ended the call. */
   protected abstract answered(frame: AnswerFrame, message: BusMessage): boolean;
   protected abstract rejected(error: unknown): void;
-  /** Called once when the request is stored; fire-and-forget ends there. */
-  protected onAccepted(): void {}
+  /** Called once when the request is stored, or dropped as one that was sent before; fire-and-forget ends there. */
+  protected onAccepted(_duplicate: boolean): void {}
   /** Whether a part of the answer reached the user: then no other attempt may follow. */
   protected get committed(): boolean {
     return false;
@@ -241,7 +241,7 @@ export abstract class PendingCall {
     } else {
       this.#state = "stored";
       this.#probeAt = this.caller.now() + this.#probeDelayMs;
-      this.onAccepted();
+      this.onAccepted(answer.duplicate && !this.#repeated);
     }
   }
 

@@ -145,12 +145,15 @@ export class BusTransport implements Transport {
     response.catch(() => {});
     return response;
   }
-  /** Sends a request of a unary method that nobody answers. Resolves once it is stored, or accepted by an instance. */
+  /**
+   * Sends a request of a unary method that nobody answers. Resolves once it is stored, or accepted by an instance; with `false` when
+   * it was dropped, as one with the same key was sent before.
+   */
   post<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     options: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues } = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     const headers = headersOf(options.header);
     const payload = this.#encode(method, create(method.input, input));
     const request = this.#request(method, headers, payload, options.timeoutMs, options.contextValues);

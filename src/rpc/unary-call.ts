@@ -120,15 +120,15 @@ class UnaryCall extends AwaitedCall<RawAnswer> {
 }
 
 /** Is done once the request is accepted: fire and forget. */
-class PostCall extends AwaitedCall<void> {
-  protected override onAccepted(): void {
+class PostCall extends AwaitedCall<boolean> {
+  protected override onAccepted(duplicate: boolean): void {
     this.finish();
-    this.settle();
+    this.settle(!duplicate);
   }
 
   protected override answered(frame: AnswerFrame, message: BusMessage): boolean {
     if (frame.kind === "error") this.rejected(decodeError(message.payload, new Headers()));
-    else this.settle();
+    else this.settle(true);
     return true;
   }
 }
@@ -139,8 +139,12 @@ export function callUnary(caller: Caller, request: CallRequest, signal: AbortSig
   return new Promise((resolve, reject) => new UnaryCall(caller, request, signal, resolve, reject).enter());
 }
 
-/** Sends a request and waits until the broker has stored it, or an instance has accepted it. */
-export function callPost(caller: Caller, request: CallRequest, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Sends a request and waits until the broker has stored it, or an instance has accepted it.
+ *
+ * @returns `false` when the broker dropped it: one with the same key was sent before
+ */
+export function callPost(caller: Caller, request: CallRequest, signal: AbortSignal | undefined): Promise<boolean> {
   if (signal?.aborted) return Promise.reject(abortError(signal));
   return new Promise((resolve, reject) => new PostCall(caller, request, signal, resolve, reject).enter());
 }

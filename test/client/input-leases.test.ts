@@ -121,6 +121,17 @@ describe("inputs that are stored for a request", () => {
     expect(store.describe().leakedLeases).toBe(0);
   });
 
+  test("of a post that was sent before are freed at once", async () => {
+    const post = () => client.operator("hold").post(ones(), { inline: false, idempotencyKey: "only-once" });
+    await post();
+    await running(1);
+    await post();
+    await until("the second one's is freed", () => store.describe().leases === 1);
+    letGo();
+    await empty();
+    expect(executing).toEqual([]);
+  });
+
   test("of a post that is refused are freed at once", async () => {
     const refused = await failure(client.operator("nobody").post(ones(), { inline: false }));
     expect(refused.code).toBe(Code.NotFound);

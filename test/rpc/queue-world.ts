@@ -212,10 +212,10 @@ export class QueueCaller {
     for await (const { inferResponse } of answer.message) yield inferResponse?.id ?? "";
   }
 
-  post(text: string, choice: CallChoice = {}): Promise<void> {
+  async post(text: string, choice: CallChoice = {}): Promise<void> {
     const method = GRPCInferenceService.method.modelInfer;
     const { signal, timeoutMs } = choice;
-    return this.#transport(choice).post(method, { id: text }, { signal, timeoutMs, contextValues: values(choice) });
+    await this.#transport(choice).post(method, { id: text }, { signal, timeoutMs, contextValues: values(choice) });
   }
 
   #transport(choice: CallChoice): BusTransport {

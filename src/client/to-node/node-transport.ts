@@ -97,7 +97,7 @@ export class NodeTransport implements OperatorTransport {
     method: DescMethodUnary<I, O>,
     input: MessageInitShape<I>,
     options: { signal?: AbortSignal; timeoutMs?: number; header?: HeadersInit; contextValues?: ContextValues } = {},
-  ): Promise<void> {
+  ): Promise<boolean> {
     if (method.name !== GRPCInferenceService.method.modelInfer.name) {
       throw new ConnectError(`Cannot post to method "${method.name}": nodes pass on inferences alone`, Code.Unimplemented);
     }
@@ -110,6 +110,7 @@ export class NodeTransport implements OperatorTransport {
       input as unknown as ModelInferRequest,
       contextValues,
     );
+    return true;
   }
 
   #headers(header: HeadersInit | undefined, contextValues: ContextValues | undefined): Headers {
