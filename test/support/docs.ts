@@ -32,6 +32,7 @@ export const entryPoints: Readonly<Record<string, string>> = {
   "waybill/kserve": "src/kserve/mod.ts",
   "waybill/worker": "src/worker/mod.ts",
   "waybill/deployment": "src/deployment/mod.ts",
+  "waybill/sidecar": "src/sidecar/mod.ts",
   "waybill/tracing": "src/telemetry/tracing.ts",
   "waybill/metrics": "src/telemetry/metrics/client-metrics.ts",
   "waybill/testing": "src/testing/mod.ts",
