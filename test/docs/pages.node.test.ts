@@ -141,6 +141,11 @@ describe("the pages", () => {
     expect(await linesOf(await programsOf("docs/errors.md"), "errors.ts")).toEqual(["NotFound NOT_DECLARED"]);
   });
 
+  test("start a sidecar", async () => {
+    const programs = await programsOf("docs/sidecar.md");
+    expect(await linesOf(programs, "own-sidecar.ts")).toEqual(["gpu-0 addon ucx 1 true"]);
+  });
+
   test("publish events, and hear them", async () => {
     const programs = await programsOf("docs/events.md");
     expect(await linesOf(programs, "events.ts")).toEqual(["jobs.encode.done a17", "overheated 3"]);
@@ -200,9 +205,9 @@ describe("the pages", () => {
 
   test("list every reason that an error can have", async () => {
     const reasons = new Set(["JS_<number>"]);
-    for (const file of globSync("src/{bus,client,data,discovery,events,rpc,worker}/**/*.ts")) {
+    for (const file of globSync("src/{bus,client,data,discovery,events,rpc,sidecar,worker}/**/*.ts")) {
       const text = await readFile(file, "utf8");
-      for (const [, reason = ""] of text.matchAll(/(?:reason: |#fault\()"([A-Z_]+)"/g)) reasons.add(reason);
+      for (const [, reason = ""] of text.matchAll(/(?:reason: (?:\w+ \? )?|#fault\()"([A-Z_]+)"/g)) reasons.add(reason);
     }
     const table = (await readFile("docs/errors.md", "utf8")).split("## Reasons")[1] ?? "";
     const listed = [...table.matchAll(/^\| `([A-Z_a-z<>]+)` \|/gm)].map(([, reason]) => reason);
