@@ -15,6 +15,7 @@ import { waybillFromJson, waybillFromString } from "../waybill/encoding.ts";
 import { rightsFromBits } from "../waybill/rights.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import { fetchBytes, type FetchedBytes, type FetchedLoan, type FetchOptions, type Routes } from "./fetch-tensor.ts";
+import type { Loan } from "./lent.ts";
 import { HttpOwner } from "./http-owner.ts";
 import type { NodeClients } from "./node-clients.ts";
 import { type NearOwner, type Owner, Owners } from "./owners.ts";
@@ -57,8 +58,8 @@ export interface FetchedTensor {
   readonly tensor: Tensor;
   /** The kind of way that was taken. */
   readonly way: AnyWay["kind"];
-  /** Gives the tensor's memory back, where that is somebody else's: it must not be read after that. */
-  readonly giveBack?: () => void;
+  /** The tensor's memory, where that is somebody else's: it must not be read once that is given back. */
+  readonly loan?: Loan;
 }
 
 /**
@@ -163,11 +164,11 @@ export class DataPlane implements AsyncDisposable {
    * `resource_exhausted` past `maxFetchBytes`, `canceled`, `deadline_exceeded`
    */
   async fetch(waybill: Waybill, options: FetchOptions = {}): Promise<FetchedTensor> {
-    const { bytes, way, giveBack } = await this.#read(waybill, { offset: 0, length: waybill.byteSize }, options);
+    const { bytes, way, loan } = await this.#read(waybill, { offset: 0, length: waybill.byteSize }, options);
     try {
-      return { tensor: new Tensor(waybill.dtype, waybill.shape, bytes), way, giveBack };
+      return { tensor: new Tensor(waybill.dtype, waybill.shape, bytes), way, loan };
     } catch (error) {
-      giveBack?.();
+      loan?.giveBack();
       throw error;
     }
   }
@@ -182,10 +183,10 @@ export class DataPlane implements AsyncDisposable {
     range: { offset: number; length: number },
     options: FetchOptions = {},
   ): Promise<FetchedBytes> {
-    const { bytes, way, giveBack } = await this.#read(waybill, range, options);
-    if (giveBack === undefined) return { bytes, way };
+    const { bytes, way, loan } = await this.#read(waybill, range, options);
+    if (loan === undefined) return { bytes, way };
     const copy = bytes.slice();
-    giveBack();
+    loan.giveBack();
     return { bytes: copy, way };
   }
 

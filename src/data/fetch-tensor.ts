@@ -3,6 +3,7 @@ import { abortError, fault } from "../rpc/error.ts";
 import { capabilityDenied } from "../waybill/capability.ts";
 import type { Waybill } from "../waybill/descriptor.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
+import type { Loan } from "./lent.ts";
 import type { NodeClients } from "./node-clients.ts";
 import type { AnyWay, WayHandler, WayKind } from "./way-handler.ts";
 
@@ -22,8 +23,8 @@ export interface FetchedBytes {
 
 /** Bytes that may have to be given back. */
 export interface FetchedLoan extends FetchedBytes {
-  /** Gives them back, where they are in somebody else's memory. */
-  readonly giveBack?: () => void;
+  /** The memory that they are in, where that is somebody else's. */
+  readonly loan?: Loan;
 }
 
 /** Handlers by kind, and what is tried beside a descriptor's own ways. */
@@ -62,9 +63,10 @@ export function fetchBytes(
       }
       try {
         const read = await handler.read({ waybill, way, ...range, signal });
-        const { bytes, giveBack } = read instanceof Uint8Array ? { bytes: read, giveBack: undefined } : read;
-        if (bytes.length === range.length) return { bytes, way: way.kind, giveBack };
-        giveBack?.();
+        const loan = read instanceof Uint8Array ? undefined : read;
+        const bytes = read instanceof Uint8Array ? read : read.bytes;
+        if (bytes.length === range.length) return { bytes, way: way.kind, loan };
+        loan?.giveBack();
         throw new Error(`${range.length} bytes must come, got ${bytes.length}`);
       } catch (error) {
         if (signal?.aborted) throw abortError(signal);

@@ -1,9 +1,15 @@
-/** Bytes in somebody else's memory, which is kept as it is until they are given back. */
-export interface LentBytes {
+/** Somebody else's memory, which is kept as it is until it is given back. */
+export interface Loan {
+  /** Whether it is still what it was when it was lent: a lender that is lost cannot promise that. */
+  intact(): boolean;
+  /** Gives it back: from then on other bytes may be in it. Safe to call twice. */
+  giveBack(): void;
+}
+
+/** Bytes in such memory. */
+export interface LentBytes extends Loan {
   /** The bytes, read-only. */
   readonly bytes: Uint8Array;
-  /** Gives them back: from then on somebody else's may be in their place. Safe to call twice. */
-  giveBack(): void;
 }
 
 /**
@@ -17,9 +23,10 @@ export class Lending {
    * Lends bytes.
    *
    * @param own whether their buffer shows nothing else
+   * @param intact whether the lender still keeps them
    * @param giveBack called once
    */
-  lend(bytes: Uint8Array, own: boolean, giveBack: () => void): LentBytes {
+  lend(bytes: Uint8Array, own: boolean, intact: () => boolean, giveBack: () => void): LentBytes {
     let given = false;
     const once = () => {
       if (given) return;
@@ -28,6 +35,6 @@ export class Lending {
       giveBack();
     };
     if (own) this.#forgotten.register(bytes.buffer, once, once);
-    return { bytes, giveBack: once };
+    return { bytes, intact, giveBack: once };
   }
 }

@@ -16,6 +16,7 @@ import { FORWARDED_RIGHTS, type Right } from "../waybill/rights.ts";
 import type { DataPlane } from "./data-plane.ts";
 import { type CallOptions, withDeadline } from "../rpc/deadline.ts";
 import type { FetchOptions } from "./fetch-tensor.ts";
+import type { Loan } from "./lent.ts";
 import { SharedPull } from "./shared-pull.ts";
 import type { WayKind } from "./way-handler.ts";
 
@@ -34,7 +35,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   readonly #plane: DataPlane;
   readonly #waybill: Waybill;
   #pull: SharedPull<Tensor>;
-  #giveBack: (() => void) | undefined;
+  #loan: Loan | undefined;
   #way: WayKind | undefined;
   #forwarded: Promise<Waybill> | undefined;
   #released: Promise<void> | undefined;
@@ -133,13 +134,13 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     return withDeadline(`Cannot fetch ${this}`, options, async (signal) => {
       if (this.#pull.idle) this.#mustBeHeld("fetch");
       const tensor = await this.#pull.join(signal, async (pulling) => {
-        const { tensor, way, giveBack } = await this.#plane.fetch(this.#waybill, { ways: options.ways, signal: pulling });
+        const { tensor, way, loan } = await this.#plane.fetch(this.#waybill, { ways: options.ways, signal: pulling });
         if (pulling.aborted) {
-          giveBack?.();
+          loan?.giveBack();
           throw abortError(pulling);
         }
         this.#way = way;
-        this.#giveBack = giveBack;
+        this.#loan = loan;
         return tensor;
       });
       return tensor as Tensor<D>;
@@ -206,14 +207,23 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
   }
 
   /**
+   * Whether what was fetched is still what it was: memory that was lent may be another's once its lender is lost.
+   *
+   * @internal
+   */
+  get intact(): boolean {
+    return this.#loan?.intact() ?? true;
+  }
+
+  /**
    * Gives memory back that was lent for what was fetched; another fetch asks for it anew.
    *
    * @internal
    */
   letGo(): void {
-    if (this.#giveBack === undefined) return;
-    this.#giveBack();
-    this.#giveBack = undefined;
+    if (this.#loan === undefined) return;
+    this.#loan.giveBack();
+    this.#loan = undefined;
     this.#pull = new SharedPull();
   }
 

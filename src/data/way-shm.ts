@@ -56,6 +56,6 @@ function currentOf(current: () => MemoryNode | undefined): MemoryNode {
   return here;
 }
 
-function part({ offset, length }: ReadRequest, { bytes, giveBack }: LentBytes): LentBytes {
-  return bytes.length === length ? { bytes, giveBack } : { bytes: bytes.subarray(offset, offset + length), giveBack };
+function part({ offset, length }: ReadRequest, lent: LentBytes): LentBytes {
+  return lent.bytes.length === length ? lent : { ...lent, bytes: lent.bytes.subarray(offset, offset + length) };
 }

@@ -6,6 +6,7 @@ import type { HandleOptions, OperatorHandle } from "../client/operator-handle.ts
 import type { InferInputs, InferOutputs } from "../client/values.ts";
 import type { RemoteTensor } from "../data/remote-tensor.ts";
 import type { Events } from "../events/events.ts";
+import { fault } from "../rpc/error.ts";
 import { type CallInfo, callInfoOf } from "../rpc/delivery.ts";
 import type { DispatchMode } from "../rpc/route.ts";
 import type { RequestTrace } from "../telemetry/observer.ts";
@@ -199,6 +200,20 @@ export class OperatorContext {
    */
   borrow(tensor: RemoteTensor): void {
     if (this.#home !== undefined) (this.#borrowed ??= []).push(tensor);
+  }
+
+  /**
+   * What was computed from memory that was lent counts only if that was kept until now.
+   *
+   * @throws {ConnectError} `unavailable` when it was not
+   * @internal
+   */
+  checkBorrowed(): void {
+    if (this.#borrowed === undefined || this.#borrowed.every(({ intact }) => intact)) return;
+    const text =
+      `Cannot answer for operator "${this.#request.modelName}": the sidecar must keep the inputs until the request ends, and ` +
+      `its session has ended before`;
+    throw fault(text, Code.Unavailable, { reason: "SIDECAR_LOST", operator: this.#request.modelName });
   }
 
   /**

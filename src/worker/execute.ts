@@ -204,6 +204,7 @@ class Execution implements Executing {
     result: unknown,
     context: OperatorContext,
   ): ModelInferResponse | Promise<ModelInferResponse> {
+    context.checkBorrowed();
     const { name, outputs: schema } = this.#operator;
     if (typeof result !== "object" || result === null) {
       const text = `Cannot answer for operator "${name}": execute must give outputs by name, got ${String(result)}`;

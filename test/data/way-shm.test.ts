@@ -32,7 +32,7 @@ class OwnMemory implements MemoryNode {
 
   #lend() {
     this.lent++;
-    return Promise.resolve(this.#lending.lend(this.#bytes, false, () => this.lent--));
+    return Promise.resolve(this.#lending.lend(this.#bytes, false, () => true, () => this.lent--));
   }
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { connect, isRemoteTensor, type RemoteTensor, Tensor } from "../../mod.ts";
+import { Code } from "@connectrpc/connect";
+import { connect, errorDetail, isRemoteTensor, type RemoteTensor, Tensor } from "../../mod.ts";
 import { type Broker, launchNatsServer } from "../../src/testing/mod.ts";
 import { operator, startWorker } from "../../src/worker/mod.ts";
 import type { Client } from "../../src/client/client.ts";
@@ -8,6 +9,7 @@ import { bytesTensor, Cleanup, everyTensor, pattern, same } from "../data/suppor
 import { until } from "../support/program.ts";
 import { noSharedMemory, SidecarProcess } from "../support/sidecar.ts";
 import { testUnless } from "../support/skip.ts";
+import { failure, gate } from "../support/waiting.ts";
 
 const MIB = 2 ** 20;
 
@@ -163,15 +165,29 @@ describe("a worker with a sidecar", () => {
         .start(),
     );
     const renamed = operator({ name: "restarted", execute: allocate.execute as never });
-    const lone = cleanup.add(await start(restarted, [renamed], "lone"));
+    const [reads, goesOn] = [gate(), gate()];
+    const slow = operator({
+      name: "slow",
+      async execute({ inputs }) {
+        reads.open();
+        await goesOn.promise;
+        return { y: inputs.x!.bytes.slice(0, 1) };
+      },
+    });
+    const lone = cleanup.add(await start(restarted, [renamed, slow], "lone"));
     const call = async () => {
       const { y } = await client.operator("restarted", { inline: false }).infer({}, { parameters: { size: MIB } });
       return y as RemoteTensor;
     };
     const old = await call();
     expect(old.node).toBe("node-r");
+    const running = failure(client.operator("slow").infer({ x: old }));
+    await reads.promise;
     await restarted.stop("SIGKILL");
     await until("it has noticed", async () => await metric(lone, "waybill_sidecar_attached") === 0);
+    goesOn.open();
+    const lost = await running;
+    expect([lost.code, errorDetail(lost)?.reason]).toEqual([Code.Unavailable, "SIDECAR_LOST"]);
     const meanwhile = await call();
     expect(meanwhile.node).toBe(lone.instance);
     expect(same((await meanwhile.fetch()).bytes, pattern(MIB))).toBe(true);

@@ -33,6 +33,8 @@ export interface Attachment {
   close(): void;
 }
 
+/** How long reading what waits may take. */
+const READ_MS = 500;
 /** Silence of that many heartbeats is the end of a session. */
 const LOST_AFTER = 4;
 
@@ -120,13 +122,16 @@ class Silence {
 
   heard(): void {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.over = true;
-      this.#ended.abort(new ConnectError(`The sidecar said nothing for ${this.#ms} ms`, Code.Unavailable));
-    }, this.#ms);
+    // A loop that was blocked has not read yet what was said meanwhile: it gets the time to.
+    this.#timer = setTimeout(() => this.#timer = setTimeout(() => this.#lose(), READ_MS), this.#ms);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
+  }
+
+  #lose(): void {
+    this.over = true;
+    this.#ended.abort(new ConnectError(`The sidecar said nothing for ${this.#ms} ms`, Code.Unavailable));
   }
 }

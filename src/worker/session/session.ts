@@ -217,7 +217,7 @@ export class Session implements MemoryNode {
     const result = await this.#queue.runAlone(kind, { timeoutMs: PULL_MS, signal });
     const pulled = result.case === "pulled" ? result.value.tensors[0]?.result : undefined;
     if (pulled?.case === "pinned") return await this.#lend(pulled.value);
-    if (pulled?.case === "data") return { bytes: pulled.value, giveBack() {} };
+    if (pulled?.case === "data") return { bytes: pulled.value, intact: () => true, giveBack() {} };
     if (pulled?.case === "error") throw failureOf(pulled.value);
     throw wrongAnswer("a pull", result.case);
   }
@@ -247,7 +247,7 @@ export class Session implements MemoryNode {
       const bytes = this.#segments.view(block.segment, Number(block.offset), length);
       // A session that has ended meanwhile took its pins along.
       if (!this.#open) throw new ConnectError("Cannot read a tensor in shared memory: the session has ended", Code.Unavailable);
-      return this.#lending.lend(bytes, bytes.byteLength === bytes.buffer.byteLength && length > 0, unpin);
+      return this.#lending.lend(bytes, bytes.byteLength === bytes.buffer.byteLength && length > 0, () => this.#open, unpin);
     } catch (error) {
       unpin();
       throw error;

@@ -6,6 +6,8 @@ import type { HomeOptions, HomePutOptions, TensorHome } from "../tensor-home.ts"
 import type { OwnBlock, OwnSegments } from "./own-segments.ts";
 import type { Session } from "./session.ts";
 
+/** What goes in the message as a rule is not worth a block: copied, where it does not, in microseconds. */
+const SMALL_BYTES = 65_536;
 /** How long an output waits for room. */
 const WAIT_MS = 5_000;
 
@@ -37,7 +39,7 @@ export class SidecarHome implements TensorHome {
 
   async allocate(byteLength: number, { signal }: HomeOptions): Promise<Uint8Array> {
     const own = this.#session()?.own;
-    if (own === undefined) return new Uint8Array(byteLength);
+    if (own === undefined || byteLength <= SMALL_BYTES) return new Uint8Array(byteLength);
     try {
       const block = await own.allocate(byteLength, { waitMs: WAIT_MS, signal });
       this.#blocks.set(block.bytes, { own, block });

@@ -7,6 +7,9 @@ import { SocketConnection } from "./socket-connection.ts";
 /** Node's servers close a connection that was idle for 5 s; one that is about to be is not used. */
 const IDLE_MS = 2_500;
 
+/** How long reading an answer that is there may take. */
+const READ_MS = 500;
+
 /** Unary Connect calls over a Unix socket, each on a connection of its own while it runs. */
 export class SocketClient {
   readonly #path: string;
@@ -35,7 +38,8 @@ export class SocketClient {
     if (signal?.aborted) throw abortError(signal);
     const connection = this.#take();
     const end = () => connection.destroy();
-    const timer = setTimeout(end, timeoutMs);
+    // A loop that was blocked has not read the answer yet: it gets the time to.
+    let timer = setTimeout(() => timer = setTimeout(end, READ_MS), timeoutMs);
     signal?.addEventListener("abort", end);
     const startedAt = performance.now();
     try {
