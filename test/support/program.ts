@@ -87,13 +87,17 @@ class ChildProgram implements Program {
   }
 }
 
-/** Runs a TypeScript file, path from the repository's root, with the runtime of this test unless told otherwise. */
+/**
+ * Runs a TypeScript file, path from the repository's root, with the runtime of this test unless told otherwise.
+ *
+ * @param options.through a command that runs the command, such as one that changes the user
+ */
 export function startProgram(
   file: string,
   args: readonly string[] = [],
-  options: { runtime?: RuntimeName; env?: Record<string, string>; cwd?: string } = {},
+  options: { runtime?: RuntimeName; env?: Record<string, string>; cwd?: string; through?: readonly string[] } = {},
 ): Program {
-  const [command = "", ...rest] = commands[options.runtime ?? thisRuntime];
+  const [command = "", ...rest] = [...options.through ?? [], ...commands[options.runtime ?? thisRuntime]];
   const env = { ...process.env, NO_COLOR: "1", ...options.env };
   const cwd = options.cwd ?? root;
   return new ChildProgram(
