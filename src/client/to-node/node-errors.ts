@@ -2,7 +2,8 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { fault } from "../../rpc/error.ts";
 
 /** What Node, Bun and Deno call a connection that was never made; `fetch` hides it, or says nothing. */
-const NEVER_CONNECTED = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|ETIMEDOUT|ConnectionRefused|Unable to connect/;
+const NEVER_CONNECTED =
+  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENOENT|EACCES|ETIMEDOUT|ConnectionRefused|Unable to connect|certificate|_CERT|CERT_/i;
 /** What Connect says of a deadline that has passed here. */
 const TIMED_OUT = "the operation timed out";
 /** Breaks that Connect notices itself, in its words. */

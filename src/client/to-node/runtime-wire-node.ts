@@ -30,8 +30,9 @@ export async function runtimeWire({ address, protocol, tls }: NodeWireOptions): 
   const { ca, cert, key } = tls ?? {};
   const secure = baseUrl.startsWith("https:");
   const trust = { ca, cert, key };
+  const inDeno = "Deno" in globalThis;
   // Deno 2.9 hands out kept sockets that the other side has closed, and a request on one waits for ever.
-  const kept = { keepAlive: !("Deno" in globalThis), maxSockets: MAX_SOCKETS };
+  const kept = { keepAlive: !inDeno, maxSockets: MAX_SOCKETS };
   const agent: HttpAgent = secure ? new https.Agent({ ...kept, ...trust }) : new http.Agent(kept);
   const authority = new URL(baseUrl);
   const dial = () => {
@@ -49,11 +50,13 @@ export async function runtimeWire({ address, protocol, tls }: NodeWireOptions): 
   const limits = { acceptCompression: [], readMaxBytes: MAX_ANSWER_BYTES, writeMaxBytes: MAX_ANSWER_BYTES };
   const over2 = { ...limits, baseUrl, httpVersion: "2", sessionManager: http2 } as const;
   const over1 = { ...limits, baseUrl, httpVersion: "1.1", nodeOptions: { agent, socketPath, ...trust } } as const;
+  // Deno 2.9 lets connect-node write before the handshake is over, and fails with EPERM.
+  const plain = secure && inDeno ? over2 : over1;
   return {
     duplex: true,
     transport: (interceptors) =>
       protocol === "grpc" ? connectNode.createGrpcTransport({ ...over2, interceptors }) : byKind(
-        connectNode.createConnectTransport({ ...over1, interceptors }),
+        connectNode.createConnectTransport({ ...plain, interceptors }),
         connectNode.createConnectTransport({ ...over2, interceptors }),
       ),
     close() {

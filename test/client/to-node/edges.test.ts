@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Code, connect, type ConnectOptions, errorDetail, infoOf, type RemoteTensor, Tensor } from "../../../mod.ts";
+import { ca } from "../../bus/tls-fixture.ts";
 import { collect, failure } from "../../support/waiting.ts";
 import { until } from "../../support/program.ts";
 import { type NodeWorld, startNode, TOKEN } from "./node-world.ts";
@@ -64,6 +65,23 @@ describe("connecting to a node", () => {
     await client.operator("echo").infer({}, { idempotent: true });
     await client.close();
     expect((await failure(connect(world.socketUrl))).code).toBe(Code.Unauthenticated);
+  });
+
+  test("trusts a certificate whose authority it is told, and no other", async () => {
+    for (const protocol of protocols) {
+      const client = await open({ protocol, tls: { ca } }, world.secureUrl);
+      const { x } = await client.operator("echo").infer({ x: Int32Array.of(5) });
+      expect((await x!.fetch()).toNumbers()).toEqual([5]);
+      const seen: number[] = [];
+      const inputs = async function* () {
+        for (let i = 0; i < 3; i++) yield { x: Int32Array.of(i) };
+      };
+      for await (const { x } of client.operator("echo").stream(inputs())) seen.push(...(await x!.fetch()).toNumbers());
+      expect(seen).toEqual([0, 1, 2]);
+      await client.close();
+      const error = await failure(open({ protocol }, world.secureUrl));
+      expect([error.code, errorDetail(error)?.reason]).toEqual([Code.Unavailable, "NODE_AWAY"]);
+    }
   });
 
   test("refuses what cannot work before anything is sent", async () => {

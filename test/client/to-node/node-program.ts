@@ -1,11 +1,14 @@
 // A node as clients see it that are connected straight to it: a sidecar in a program of its own, without a broker, which serves the
 // operators of the behaviours itself. One more worker stands for another node behind it.
+import { type AddressInfo, connect } from "node:net";
+import { createServer } from "node:tls";
 import { Code, operator, Tensor } from "../../../mod.ts";
 import { connectMemory, MemoryBroker } from "../../../src/bus/mod.ts";
 import { MemoryDiscovery, MemoryStore } from "../../../src/discovery/mod.ts";
 import { fault } from "../../../src/rpc/error.ts";
 import { startSidecar } from "../../../src/sidecar/mod.ts";
 import { startWorker } from "../../../src/worker/mod.ts";
+import { serverCert, serverKey } from "../../bus/tls-fixture.ts";
 import { operators } from "../../runtimes/operators.ts";
 
 const { NODE_TOKEN = "", NODE_SOCKET = "", NODE_PORT = "0" } = process.env;
@@ -42,4 +45,10 @@ process.once("SIGTERM", async () => {
   await sidecar.stop({ drainMs: 0 });
   process.exit();
 });
-console.log(`Serving on ${sidecar.url}`);
+// As a proxy that ends TLS does, and passes either protocol on.
+const proxy = createServer({ key: serverKey, cert: serverCert, ALPNProtocols: ["h2", "http/1.1"] }, (near) => {
+  const far = connect(Number(new URL(sidecar.url).port), "127.0.0.1");
+  near.on("error", () => far.destroy()).pipe(far).on("error", () => near.destroy()).pipe(near);
+});
+await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+console.log(`Serving on ${sidecar.url} and https://localhost:${(proxy.address() as AddressInfo).port}.`);

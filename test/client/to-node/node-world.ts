@@ -11,6 +11,8 @@ export const TOKEN = "a-token-of-the-tests";
 export interface NodeWorld {
   /** Its URL, by a way that can be cut. */
   readonly url: string;
+  /** By TLS, with a certificate that nobody trusts. */
+  readonly secureUrl: string;
   /** Its Unix socket as a URL, by a way that can be cut. */
   readonly socketUrl: string;
   /** Its Unix socket itself, with the secret of its start beside it. */
@@ -67,11 +69,13 @@ export async function startNode(): Promise<NodeWorld> {
   const own = join(folder, "node.sock");
   const socket = join(folder, "path.sock");
   let port = 0;
+  let secureUrl = "";
   const start = async () => {
     const env = { NODE_TOKEN: TOKEN, NODE_SOCKET: own, NODE_PORT: String(port) };
     const program = startProgram("test/client/to-node/node-program.ts", [], { env, runtime: "node" });
-    const [, url = ""] = await program.waitFor(/Serving on (\S+)/, 60_000);
+    const [, url = "", secure = ""] = await program.waitFor(/Serving on (\S+) and (\S+)\./, 60_000);
     port = Number(new URL(url).port);
+    secureUrl = secure;
     return program;
   };
   const remove = () => rm(folder, { recursive: true, force: true });
@@ -85,6 +89,9 @@ export async function startNode(): Promise<NodeWorld> {
   await unix.open({ path: socket });
   return {
     url: `http://127.0.0.1:${tcpPort}`,
+    get secureUrl() {
+      return secureUrl;
+    },
     socketUrl: `unix:${socket}`,
     ownSocketUrl: `unix:${own}`,
     cut() {
