@@ -4,20 +4,23 @@ import { createServer, type Server } from "node:http";
 import { Miniflare } from "miniflare";
 import { webBundle } from "../../scripts/lib/web-bundle.ts";
 import { until } from "../support/program.ts";
-import { behaviours } from "./behaviours.ts";
+import { type NodeWorld, startNode, TOKEN } from "../client/to-node/node-world.ts";
+import { behaviours, fetchBehaviours } from "./behaviours.ts";
 import { startWorld, type World } from "./world.ts";
 
 /** workerd takes an object that nobody asks anything out of memory after 10 s. */
 const idleMs = 11_000;
 
 let world: World;
+let node: NodeWorld;
 let control: Server;
 let workerd: Miniflare;
 
 beforeAll(async () => {
-  world = await startWorld();
-  control = createServer((_request, response) => {
-    world.websocket.cut();
+  [world, node] = await Promise.all([startWorld(), startNode()]);
+  control = createServer(({ url }, response) => {
+    if (url === "/node") node.cut();
+    else world.websocket.cut();
     response.end();
   });
   await new Promise<void>((resolve) => control.listen(0, "127.0.0.1", resolve));
@@ -30,6 +33,8 @@ beforeAll(async () => {
     durableObjects: { CLIENTS: "Clients" },
     bindings: {
       BROKER_URL: world.websocket.url,
+      NODE_URL: node.url,
+      NODE_TOKEN: TOKEN,
       CUT_URL: `http://127.0.0.1:${(control.address() as { port: number }).port}`,
     },
   });
@@ -39,6 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await workerd?.dispose();
   control?.close();
+  await node?.stop();
   await world?.stop();
 });
 
@@ -71,6 +77,10 @@ for (
     });
   });
 }
+
+describe("a client in workerd, straight to a node", () => {
+  for (const { name } of fetchBehaviours) test(name, async () => void await ask("node", name));
+});
 
 describe("a Durable Object", () => {
   test("keeps its connection while nobody asks anything", async () => {

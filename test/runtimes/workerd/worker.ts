@@ -1,16 +1,18 @@
 /**
  * A Cloudflare Worker that runs the behaviours: `/request` connects for every request, `/object` uses the connection of a Durable
- * Object, which all requests to it share.
+ * Object, which all requests to it share, `/node` connects straight to a node for every request.
  *
  * @module
  */
 import { type Client, connect, type ConnectOptions, infoOf } from "../../../mod.ts";
-import { behaviours } from "../behaviours.ts";
+import { behaviours, fetchBehaviours } from "../behaviours.ts";
 
 interface Env {
   readonly BROKER_URL: string;
-  /** Where a POST cuts the connections to the broker. */
+  /** Where a POST cuts the connections to the broker, and with `/node` those to the node. */
   readonly CUT_URL: string;
+  readonly NODE_URL: string;
+  readonly NODE_TOKEN: string;
   readonly CLIENTS: { idFromName(name: string): unknown; get(id: unknown): { fetch(request: Request): Promise<Response> } };
 }
 
@@ -37,6 +39,22 @@ async function run(request: Request, client: Client, env: Env): Promise<Answer> 
     cut: async () => void await (await fetch(env.CUT_URL, { method: "POST" })).text(),
   });
   return { response: Response.json({}) };
+}
+
+/** Straight to a node, by `fetch`. */
+async function runAtNode(request: Request, env: Env): Promise<Response> {
+  const what = new URL(request.url).searchParams.get("what") ?? "";
+  const open = (to = env.NODE_URL) => connect(to, { token: env.NODE_TOKEN, connectTimeoutMs: 2_000 });
+  const client = await open();
+  try {
+    await fetchBehaviours.find(({ name }) => name === what)?.run(client, {
+      connect: open,
+      cut: async () => void await (await fetch(`${env.CUT_URL}/node`, { method: "POST" })).text(),
+    });
+    return Response.json({});
+  } finally {
+    await client.close();
+  }
 }
 
 /** Answers as server-sent events, and nothing that would collect them before they are sent. */
@@ -80,7 +98,9 @@ interface Context {
 
 const worker: { fetch(request: Request, env: Env, context: Context): Promise<Response> } = {
   async fetch(request, env, context) {
-    if (new URL(request.url).pathname.startsWith("/object")) {
+    const { pathname } = new URL(request.url);
+    if (pathname === "/node") return await runAtNode(request, env).catch(failure);
+    if (pathname.startsWith("/object")) {
       return await env.CLIENTS.get(env.CLIENTS.idFromName("one")).fetch(request);
     }
     const client = await connect(env.BROKER_URL, options);
