@@ -12,6 +12,7 @@ import type { NodeHealth } from "./health.ts";
 import { batchRoute } from "./http/batch-route.ts";
 import { Door } from "./http/door.ts";
 import { nodeListener } from "./http/node-listener.ts";
+import { pageAccess } from "./http/page-access.ts";
 import { operatorRoutes } from "./operators/operator-routes.ts";
 import { relayedNodes } from "./operators/relayed-nodes.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
@@ -59,7 +60,7 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
       router.service(NodeService, relayedNodes(service, { node, nodes, admit: admit("Cannot reach another node") }));
       operatorRoutes(router, { client, node, relays: true, admit: admit("Cannot call an operator") });
     },
-    first: service.batch && batchRoute(service.batch, limits.maxMessageBytes),
+    first: [pageAccess(allowedOrigins), ...(service.batch ? [batchRoute(service.batch, limits.maxMessageBytes)] : [])],
     app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),
     access,
     limits,

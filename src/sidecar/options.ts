@@ -60,7 +60,7 @@ export interface SidecarOptions extends Omit<BusOptions, "name"> {
   operatorWaitMs?: number;
   /** Bearer tokens of callers that put and list tensors, and call operators. Default: none; then only this user's programs do. */
   tokens?: readonly string[];
-  /** Origins whose pages may read tensors, such as `"https://app.example.com"`. Default: none. */
+  /** Origins whose pages may read tensors, and call operators with a token, such as `"https://app.example.com"`. Default: none. */
   allowedOrigins?: readonly string[];
   /** UCX, where it is found. `false` leaves it out. Default: on. */
   ucx?: SidecarUcxOptions | false;

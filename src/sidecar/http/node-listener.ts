@@ -13,8 +13,8 @@ import type { NodeListener } from "./listener.ts";
 export interface NodeListenerOptions {
   /** Its Connect and gRPC services. */
   readonly routes: (router: ConnectRouter) => void;
-  /** Answers before all others what is its own. */
-  readonly first?: Route;
+  /** Answer before all others what is their own. */
+  readonly first: readonly Route[];
   /** Everything else: the routes of the tensors. */
   readonly app: { readonly fetch: FetchHandler };
   readonly access: Access;
@@ -53,7 +53,7 @@ export function nodeListener(
     fallback: (request, response) => void plain(request as IncomingMessage, response as ServerResponse),
   });
   const listener: NodeListener = (request, response) => {
-    if (first?.(request, response) !== true) (connect as NodeListener)(request, response);
+    if (!first.some((answers) => answers(request, response))) (connect as NodeListener)(request, response);
   };
   return { listener: bounds.within(listener), bounds };
 }

@@ -246,6 +246,22 @@ for (const protocol of protocols) {
   });
 }
 
+describe("a node", () => {
+  test("tells browsers which origins' pages may call it, and which headers they see", async () => {
+    const url = `${world.url}/inference.GRPCInferenceService/ModelInfer`;
+    const asked = { "access-control-request-method": "POST", "access-control-request-headers": "authorization,x-own" };
+    for (const [origin, allowed] of [["https://app.example.com", true], ["https://other.example.com", false]] as const) {
+      const preflight = await fetch(url, { method: "OPTIONS", headers: { origin, ...asked } });
+      expect(preflight.headers.get("access-control-allow-origin")).toBe(allowed ? origin : null);
+      expect(preflight.headers.get("access-control-allow-headers")).toBe(allowed ? "authorization,x-own" : null);
+      const headers = { origin, "content-type": "application/json", "authorization": `Bearer ${TOKEN}` };
+      const answer = await fetch(url, { method: "POST", headers, body: JSON.stringify({ modelName: "headers" }) });
+      expect(answer.headers.get("access-control-allow-origin")).toBe(allowed ? origin : null);
+      expect((await answer.json()).modelName).toBe("headers");
+    }
+  });
+});
+
 describe("a node that was started anew", () => {
   test("serves the same client, and knows none of its waybills", async () => {
     const clients = [await open(), await open({ protocol: "grpc" }), await open({}, world.socketUrl)];

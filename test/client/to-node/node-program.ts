@@ -39,6 +39,7 @@ const sidecar = await startSidecar({
   port: Number(NODE_PORT),
   socketPath: NODE_SOCKET,
   tokens: [NODE_TOKEN],
+  allowedOrigins: ["https://app.example.com"],
   over: over(),
 });
 process.once("SIGTERM", async () => {
