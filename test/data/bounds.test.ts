@@ -1,9 +1,14 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { readFile } from "node:fs/promises";
+import { connectBus } from "../../src/bus/connect.ts";
 import { connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
 import { Arena } from "../../src/data/mod.ts";
 import { BusNodeClients } from "../../src/data/node-clients.ts";
 import { Caller } from "../../src/rpc/caller.ts";
-import { busNode, busPlane, bytesTensor, Cleanup, namespace, pattern, same } from "./support.ts";
+import { launchNatsServer } from "../../src/testing/mod.ts";
+import { waybillFromString } from "../../src/waybill/mod.ts";
+import { startProgram } from "../support/program.ts";
+import { busNode, busPlane, bytesTensor, Cleanup, namespace, pattern, pause, same } from "./support.ts";
 
 const MIB = 1_048_576;
 /** What a large tensor may have on its way, all buffers between its owner and its reader together. */
@@ -36,6 +41,41 @@ describe("a tensor of 64 MiB over the bus", () => {
     // It was not sent one by one either.
     expect(most).toBeGreaterThan(MIB);
     expect(store.describe().servedBytes).toEqual({ bus: 64 * MIB });
+  });
+
+  test("arrives from another process through a real broker, which keeps as little of it", async () => {
+    const broker = await launchNatsServer();
+    cleanup.defer(() => broker.stop());
+    const owner = startProgram("test/fixtures/tensor-owner.ts", [broker.tcpUrl, String(64 * MIB)]);
+    cleanup.defer(() => owner.kill());
+    const [, text = ""] = await owner.waitFor(/Keeps (\S+)\./);
+    const bus = cleanup.add(await connectBus(broker.tcpUrl));
+    const caller = cleanup.add(new Caller(bus, { namespace: "default" }));
+    const { node, reference, capability } = waybillFromString(text);
+    const receivedByBroker = async () => Number((await (await fetch(`${broker.monitorUrl}/varz`)).json()).in_bytes);
+    const memoryOfBroker = async () => {
+      const status = await readFile(`/proc/${broker.pid}/status`, "utf8");
+      return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1_024;
+    };
+    const before = { received: await receivedByBroker(), memory: await memoryOfBroker() };
+    let taken = 0;
+    let most = 0;
+    for await (const { data } of new BusNodeClients(caller).of(node).get({ tensor: { reference, capability } })) {
+      if (taken % (8 * MIB) === 0) {
+        // Nobody reads meanwhile: the owner sends whatever it may.
+        await pause(50);
+        most = Math.max(most, await receivedByBroker() - before.received - taken);
+      }
+      for (const at of [0, data.length - 1]) {
+        if (data[at] !== ((taken + at) >> 16 & 0xff)) throw new Error(`A wrong byte at ${taken + at}`);
+      }
+      taken += data.length;
+    }
+    expect(taken).toBe(64 * MIB);
+    expect(most).toBeLessThan(MAX_BYTES);
+    expect(most).toBeGreaterThan(MIB);
+    // Beside what it has on its way Go keeps some garbage; without a bound it would be all of the tensor.
+    expect(await memoryOfBroker() - before.memory).toBeLessThan(32 * MIB);
   });
 
   test("is put with less than 4 MB on its way, whatever the broker takes", async () => {
