@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import process from "node:process";
 import type { Logger } from "../bus/logger.ts";
 import type { Segment } from "../data/arena/arena.ts";
+import type { SegmentBacking } from "../data/shm/host-id-node.ts";
 import type { NativeAddon } from "../native/mod.ts";
 
 /** Where segments are files that every process of this user can open. */
@@ -18,9 +19,6 @@ export interface NodeSegment extends Segment {
   /** What others of this user open. */
   readonly path: string;
 }
-
-/** What segments are: files in /dev/shm, or of memory alone, which are opened through the process that made them. */
-export type SegmentBacking = "dev-shm" | "memfd";
 
 /** Follows which segments there are. */
 export interface SegmentObserver {

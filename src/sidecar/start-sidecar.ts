@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { DataPlane } from "../data/data-plane.ts";
 import { nodeService } from "../data/node-service.ts";
+import { hostId } from "../data/shm/host-id-node.ts";
 import { TensorStore } from "../data/store.ts";
 import type { StoreWay } from "../data/store-types.ts";
 import { isReachable } from "../data/store-way.ts";
@@ -10,7 +11,6 @@ import { Endings } from "./endings.ts";
 import { NodeMemory } from "./node-memory.ts";
 import { openNodeGpus } from "./node-gpus.ts";
 import { NodeHealth } from "./health.ts";
-import { hostId } from "./host-id.ts";
 import { SidecarMetrics } from "./metrics.ts";
 import { openNativeMemory } from "./native-memory.ts";
 import { openNodeBus } from "./node-bus.ts";

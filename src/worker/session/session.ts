@@ -15,6 +15,7 @@ import {
   UnpinSchema,
 } from "../../../gen/waybill/v1/node_pb.ts";
 import { Lending, type LentBytes } from "../../data/lent.ts";
+import { hostId } from "../../data/shm/host-id-node.ts";
 import type { MapFile } from "../../data/shm/mapping.ts";
 import { type SegmentFile, Segments } from "../../data/shm/segments.ts";
 import type { PutOptions, ReleaseOptions, ShareOptions, TensorProof } from "../../data/store-types.ts";
@@ -91,6 +92,12 @@ export class Session implements MemoryNode {
     try {
       if (typeof mapFile === "string") throw new ConnectError(mapFile, Code.Unimplemented);
       if (attached.own === undefined) throw new ConnectError("the sidecar has no segments", Code.Unimplemented);
+      // In another container the same path may be another file.
+      const here = hostId(attached.own.path.startsWith("/proc/") ? "memfd" : "dev-shm");
+      if (here !== attached.host) {
+        const text = "the sidecar must share this host's /dev/shm or processes, and shares neither";
+        throw new ConnectError(text, Code.FailedPrecondition);
+      }
       const segments = new Segments(mapFile);
       for (const segment of [...attached.segments, attached.own]) segments.add(fileOf(segment));
       const own = new OwnSegments(mapFile, (byteLength) => this.#addSegment(byteLength));

@@ -39,7 +39,8 @@ describe("when a sidecar or its worker fails", () => {
     await holder.waitFor(/holds true/);
     expect((await sidecar.describe()).pins).toBe(1);
     await Promise.all([worker.kill(), holder.kill()]);
-    await until("their sessions have ended", async () => (await sidecar.describe()).sessions === 1);
+    // By the end of their connections, else when the next sign of life cannot be sent.
+    await until("their sessions have ended", async () => (await sidecar.describe()).sessions === 1, 30_000);
     expect(await sidecar.describe()).toMatchObject({ pins: 0, leases: 2 });
 
     const mapped = session.mappedBytes;

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { hostname } from "node:os";
-import type { SegmentBacking } from "./segments.ts";
+
+/** What segments are: files in /dev/shm, or of memory alone, which are opened through the process that made them. */
+export type SegmentBacking = "dev-shm" | "memfd";
 
 /**
  * Names what shares memory with this process: the same for two processes exactly where one can open the other's segments, apart from
