@@ -95,6 +95,7 @@ describe("the pages", () => {
     ]);
     expect(await linesOf(programs, "own-connection.ts")).toEqual(["[ 8 ]"]);
     expect(await linesOf(programs, "conversation.ts")).toEqual(["2", "4", "6"]);
+    expect(await linesOf(programs, "straight.ts")).toEqual(["[ 3, 6 ]", "[ 'triple' ]"]);
   });
 
   test("serve every kind of operator", async () => {
