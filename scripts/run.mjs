@@ -98,6 +98,13 @@ if (command === undefined || args.length === 0) {
 }
 const reason = missing();
 if (reason !== undefined) install(reason);
+// Without it a sidecar does what it can; why it could not be built is told here.
+if (args[0] === "src/cli/main.ts" && args[1] === "sidecar") {
+  spawnSync(commands.node[0], [join(root, "scripts/native.ts"), "--quiet"], {
+    cwd: root,
+    stdio: ["ignore", process.stderr.fd, process.stderr.fd],
+  });
+}
 become(command[0], [...command.slice(1), ...args], {
   ...process.env,
   PATH: `${bin}${delimiter}${process.env.PATH ?? ""}`,

@@ -72,7 +72,18 @@ describe("the pages", () => {
   });
 
   test("link to files that exist", async () => {
-    const files = new Set(globSync(["*.md", "docs/**", "bench/**", "src/**", "test/**", "LICENSE", "examples/**"]));
+    const files = new Set(
+      globSync([
+        "*.md",
+        "docs/**",
+        "bench/**",
+        "src/**",
+        "test/**",
+        "LICENSE",
+        "examples/**",
+        "native/{src,third_party,test}/**",
+      ]),
+    );
     for (const page of [...pages, ...globSync("*.md")]) {
       const text = await readFile(page, "utf8");
       for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)/g)) {
