@@ -41,7 +41,10 @@ describe("the official tritonclient", () => {
       timeout: 90_000,
     }).catch((error: { stdout: string; stderr: string }) => error);
     const lines = ended.stdout.trimEnd().split("\n");
-    expect({ last: lines.at(-1), stderr: lines.at(-1) === "done" ? "" : ended.stderr.slice(-3_000) }).toEqual({ last: "done", stderr: "" });
+    expect({ last: lines.at(-1), stderr: lines.at(-1) === "done" ? "" : ended.stderr.slice(-3_000) }).toEqual({
+      last: "done",
+      stderr: "",
+    });
     expect(lines.filter((line) => line.startsWith("ok "))).toHaveLength(lines.length - 1);
   }, 120_000);
 });
