@@ -181,7 +181,10 @@ describe("KServe over REST", () => {
 
   test("answers 100 MB of JSON and nested bombs with an error", async () => {
     const large = await post("halves", `{"inputs":[${" ".repeat(100_000_000)}]}`);
-    expect([large.status, await large.text()]).toEqual([400, expect.stringContaining("exceeds the maximum allowed input size")]);
+    expect([large.status, await large.text()]).toEqual([
+      400,
+      expect.stringContaining("exceeds the maximum allowed input size"),
+    ]);
     const nested = await post("halves", `{"inputs":[{"name":"x","datatype":"FP16","shape":[1],"data":${"[".repeat(1_000_000)}`);
     expect([nested.status, await nested.text()]).toEqual([400, expect.stringContaining("JSON nesting depth exceeds")]);
   });
