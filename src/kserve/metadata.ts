@@ -3,8 +3,11 @@ import { fullShape } from "./check-request.ts";
 
 /** A tensor as metadata has it. */
 export interface TensorMetadata {
+  /** What it is called. */
   readonly name: string;
+  /** By the protocol's name. */
   readonly datatype: string;
+  /** The batch dimension included; -1 is any size. */
   readonly shape: readonly number[];
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type DType, DTYPES, Tensor } from "../../src/tensor/mod.ts";
 import { elementsToBytes } from "../../src/kserve/json/elements.ts";
-import { type Json, JsonSlice, scanJson } from "../../src/kserve/json/scanner.ts";
+import { type Json, type JsonSlice, scanJson } from "../../src/kserve/json/scanner.ts";
 import { elementsToJson } from "../../src/kserve/json/write.ts";
 import { failure } from "../tensor/support.ts";
 

@@ -1,6 +1,6 @@
 import { type Client as ServiceClient, Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { type ModelInferRequestSchema, type ModelInferResponse } from "../../../gen/inference/grpc_service_pb.ts";
+import type { ModelInferRequestSchema, ModelInferResponse } from "../../../gen/inference/grpc_service_pb.ts";
 import { ModelStatisticsSchema } from "../../../gen/inference/management_pb.ts";
 import { ModelConfigSchema } from "../../../gen/inference/model_config_pb.ts";
 import type { CallOptions } from "../../rpc/deadline.ts";
