@@ -61,6 +61,8 @@ struct Connection {
   uint64_t made_ns = 0;
   // When something came of it last.
   uint64_t alive_ns = 0;
+  // When it was asked last for a sign of life.
+  uint64_t asked_ns = 0;
   bool established = false;
   bool dead = false;
   bool close_asked = false;

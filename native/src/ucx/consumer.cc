@@ -15,6 +15,9 @@ static_assert((1u << kTokenBits) == kMaxTokens);
 
 // How often connections are looked at where no deadline is due before: for peers that keep silent.
 constexpr uint64_t kLookNs = 1'000'000'000;
+// Silence of a peer that something waits for, after which it is sent something: a reader's connection carries nothing of its own,
+// and would not notice that the other host is gone.
+constexpr uint64_t kSilentNs = 400'000'000;
 
 double Detail(ucs_status_t status) { return static_cast<double>(static_cast<int>(status)); }
 
@@ -50,6 +53,7 @@ void Consumer::Start(const Fetch& fetch, uint64_t now_ns) {
   }
   // Silence counts from when something was asked.
   if (connection->fetches.empty()) connection->alive_ns = now_ns;
+  next_deadline_ns_ = std::min(next_deadline_ns_, now_ns + kSilentNs);
   pending->place = connection->fetches.insert(connection->fetches.end(), pending);
   connection->holders++;
   memory->pins++;
@@ -299,6 +303,17 @@ uint64_t Consumer::CheckDeadlines(uint64_t now_ns) {
       if (now_ns >= connection->made_ns + plane_.limits.connect_timeout_ns) {
         return plane_.endpoints.Fail(connection, UCS_ERR_TIMED_OUT);
       }
+    }
+    const bool waiting = !connection->fetches.empty() || connection->pieces_sending > 0;
+    if (waiting && connection->established) {
+      const uint64_t silent_since_ns = std::max(connection->alive_ns, connection->asked_ns);
+      if (now_ns >= silent_since_ns + kSilentNs) {
+        // No fetch has it. That the network has to carry it to a host that is gone is what UCX notices.
+        connection->asked_ns = now_ns;
+        SendCancel(connection, 0);
+        if (connection->dead) return;
+      }
+      due = std::min(due, std::max(connection->alive_ns, connection->asked_ns) + kSilentNs);
     }
     if (late || connection->pieces_sending > 0) {
       due = std::min(due, connection->alive_ns + plane_.limits.stall_ns);

@@ -8,7 +8,10 @@ import process from "node:process";
 import { pattern, UcxNode } from "./node.ts";
 
 const [transports = "", bytes = "0", options = "{}"] = process.argv.slice(2);
-const node = await UcxNode.open(Math.max(4096, Number(bytes)), { transports: transports.split(","), ...JSON.parse(options) });
+const node = await UcxNode.open(Math.max(4096, Number(bytes)), {
+  transports: transports.split(","),
+  ...JSON.parse(options),
+});
 pattern(node.bytes, 1);
 const { lease, waybill } = await node.publish(Number(bytes));
 const said = { ...waybill, reference: [...waybill.reference], capability: [...waybill.capability] };

@@ -19,9 +19,10 @@ export async function startOwner(
   transports: readonly string[],
   bytes: number,
   options: object = {},
+  within: readonly string[] = [],
 ): Promise<{ program: Program; peer: Peer; json: string }> {
   const args = [transports.join(","), String(bytes), JSON.stringify(options)];
-  const program = startProgram("test/sidecar/ucx/support/owner.ts", args);
+  const program = startProgram("test/sidecar/ucx/support/owner.ts", args, { through: within });
   const json = (await program.waitFor(/READY (.*)\n/))[1]!;
   return { program, peer: readPeer(json), json };
 }
