@@ -20,5 +20,6 @@ for (let failed = false; !failed;) {
     `ENDED ${error === undefined ? "Ok" : Code[error.code]} ${tookMs} ${wakeUpsLost} ${endpoints[0]?.lanes.join(";")}`,
   );
   failed = error !== undefined;
+  if (failed) console.log(error?.rawMessage);
 }
 await node.wire.close();
