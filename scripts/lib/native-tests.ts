@@ -35,7 +35,7 @@ export async function whyNoNativeTests(): Promise<string | undefined> {
  * @param filters parts of the names of the cases that are wanted; all without one
  */
 export async function runNativeTests(filters: readonly string[] = []): Promise<Pick<Ended, "code" | "output">> {
-  const ucx = await locateUcx();
+  const ucx = await locateUcx({ obtain: true });
   let output = "";
   for (const { name, sanitizers } of builds) {
     const folder = await runCmake(name, { WAYBILL_TESTS: "ON", WAYBILL_SANITIZE: sanitizers }, "waybill_tests");
