@@ -32,6 +32,7 @@ export async function runSidecar(options: SidecarOptions, say?: (line: string) =
     for (const line of foundLines(sidecar)) say === undefined ? logger.info(line) : say(line);
     logger.info("Serving", { node, url, sidecar: address, metrics: metricsUrl });
     const code = await stop.promise;
+    logger.info("Stopping", { node, leases: sidecar.describe().leases });
     await sidecar.stop();
     logger.info("Stopped", { node });
     process.exit(code);
