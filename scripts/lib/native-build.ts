@@ -29,7 +29,7 @@ const stamp = join(nativeBuild, "sources.sha256");
 export async function missingBuildTools(): Promise<string | undefined> {
   const absent: string[] = [];
   for (
-    const [tool, ...names] of [["cmake", "cmake"], ["a C++ compiler", process.env.CXX ?? "c++", "g++", "clang++"]] as const
+    const [tool, ...names] of [["cmake", "cmake"], ["a C++ compiler", process.env.CXX || "c++", "g++", "clang++"]] as const
   ) {
     const found = await Promise.all(names.map((name) => runCommand(name, ["--version"], { capture: true, timeoutMs: 20_000 })));
     if (found.every(({ code }) => code !== 0)) absent.push(tool);

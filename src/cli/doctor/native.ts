@@ -5,7 +5,7 @@ import { type Finding, output } from "./finding.ts";
 
 /** What a source build of the addon would lack. */
 async function buildTools(): Promise<string> {
-  const [cmake, compiler] = await Promise.all([output("cmake", "--version"), output(process.env.CXX ?? "c++", "--version")]);
+  const [cmake, compiler] = await Promise.all([output("cmake", "--version"), output(process.env.CXX || "c++", "--version")]);
   const absent = [...cmake === undefined ? ["cmake"] : [], ...compiler === undefined ? ["a C++ compiler"] : []];
   if (absent.length === 0) return "npm run native builds it in a checkout";
   return `To build it ${absent.join(" and ")} would be needed (Debian, Ubuntu: apt-get install g++ cmake make)`;
