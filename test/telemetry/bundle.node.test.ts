@@ -1,8 +1,18 @@
 // On one runtime: what bundlers make of the sources does not depend on it.
 import { describe, expect, test } from "bun:test";
-import { webBundle } from "../../scripts/lib/web-bundle.ts";
+import { splitWebBundle, webBundle } from "../../scripts/lib/web-bundle.ts";
 
 describe("a bundle for browsers", () => {
+  test("holds what calls nodes in a part of its own, without anything of Node", async () => {
+    const { atOnce, onDemand } = await splitWebBundle("mod.ts");
+    const mark = "waybill-idempotency-key";
+    expect(atOnce.filter((part) => part.includes(mark))).toEqual([]);
+    expect(onDemand.filter((part) => part.includes(mark)).length).toBe(1);
+    const whole = await webBundle("mod.ts");
+    expect(whole.imports).toEqual([]);
+    expect(whole.inputs.filter((path) => path.includes("connect-node"))).toEqual([]);
+  });
+
   test("holds tracing only where it is imported, and nothing of Node then either", async () => {
     const client = await webBundle("mod.ts");
     const watching = /opentelemetry|prom-client|src\/telemetry\/(tracing|carrier|metrics)/;
