@@ -155,7 +155,7 @@ describe("the pages", () => {
 
   test("start a sidecar", async () => {
     const programs = await programsOf("docs/sidecar.md");
-    expect(await linesOf(programs, "own-sidecar.ts")).toEqual(["gpu-0 addon ucx cuda 1 true"]);
+    expect(await linesOf(programs, "own-sidecar.ts")).toEqual(["gpu-0 addon cpu true"]);
   });
 
   test("publish events, and hear them", async () => {
