@@ -9,6 +9,7 @@ export { KServeClient } from "./client/client.ts";
 export { kserveService } from "./grpc/service.ts";
 export { kserveRoutes } from "./rest/routes.ts";
 export { memorySettings } from "./settings.ts";
+export { systemSharedMemory } from "./system-memory-node.ts";
 
 export type { AccessKey, AccessKeys, Action } from "./access.ts";
 export type { InferAnswer, InferOptions, JsonRecord, ModelMetadata, OutputOptions, ServerMetadata } from "./client/backend.ts";
@@ -33,6 +34,7 @@ export type { KServeLimits } from "./limits.ts";
 export type { TensorMetadata } from "./metadata.ts";
 export type { KServeRoutesOptions } from "./rest/routes.ts";
 export type { ServingOptions } from "./serving.ts";
+export type { SystemMemoryOptions } from "./system-memory-node.ts";
 export type { LogSettings, ServerSettings, TracePatch, TraceSettings } from "./settings.ts";
 
 // What the interfaces above are made of.

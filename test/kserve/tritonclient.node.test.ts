@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type HttpServer, serveHttp } from "../../src/data/http-server.ts";
-import { kserveRoutes, kserveService, memorySettings } from "../../src/kserve/mod.ts";
+import { kserveRoutes, kserveService, memorySettings, systemSharedMemory } from "../../src/kserve/mod.ts";
 import { testUnless } from "../support/skip.ts";
 import { tritonClientPath, tritonClientPython } from "./support/tritonclient.ts";
 import { startTwins } from "./support/twins.ts";
@@ -22,7 +22,7 @@ describe("the official tritonclient", () => {
   let grpc: Http2Server;
   beforeAll(async () => {
     twins = await startTwins();
-    const options = { settings: memorySettings() };
+    const options = { settings: memorySettings(), sharedMemory: systemSharedMemory() };
     http = await serveHttp(kserveRoutes(twins.host, options));
     grpc = createServer(connectNodeAdapter({ routes: kserveService(twins.host, options) }));
     await new Promise<void>((resolve) => grpc.listen(0, "127.0.0.1", resolve));

@@ -179,10 +179,11 @@ function decodeWant(output: Json): OutputWant {
   if (region !== undefined && parameters.classification !== undefined) {
     throw invalid("Output can't set both 'shared_memory_region' and 'classification'");
   }
-  if (region !== undefined && parameters.binary_data !== undefined) {
+  const binary = parameters.binary_data === undefined ? undefined : asBoolean("binary_data", parameters.binary_data);
+  // NVIDIA's own client says false here.
+  if (region !== undefined && binary === true) {
     throw invalid("Output can't set both 'shared_memory_region' and 'binary_data'");
   }
-  const binary = parameters.binary_data === undefined ? undefined : asBoolean("binary_data", parameters.binary_data);
   return { name, region, classes, binary, base64: parameters.base64 === true };
 }
 

@@ -42,7 +42,6 @@ export const httpImprovements: Readonly<Record<string, Improvement>> = {
 
 const ENGINE = "needs an engine that loads models from a repository";
 const SEQUENCES = "needs a sequence batcher";
-const MEMORY = "needs memory that the recording client shared with the server, and its state";
 const waiting = (reason: string, ...names: string[]) => Object.fromEntries(names.map((name) => [name, reason]));
 
 /** HTTP cases that cannot be replayed against operators. */
@@ -67,17 +66,6 @@ export const httpWaiting: Readonly<Record<string, string>> = {
     "repo_unload_dependents",
   ),
   ...waiting(SEQUENCES, "err_seq_no_id", "err_seq_string_id_for_uint64", "seq_1_start", "seq_2_mid", "seq_3_end"),
-  ...waiting(
-    MEMORY,
-    "err_shm_infer_out_of_range",
-    "err_shm_infer_unknown_region",
-    "err_shm_output_too_small",
-    "err_shm_register_twice",
-    "shm_register",
-    "shm_status_empty",
-    "shm_unregister",
-    "shm_unregister_all",
-  ),
   ...waiting("belongs to the port of the metrics", "metrics", "metrics_bad_path"),
   ...waiting("compares counters of a response cache", "stats_cached"),
 };
@@ -107,20 +95,32 @@ export const grpcWaiting: Readonly<Record<string, string>> = {
     "repo_unload",
   ),
   ...waiting(SEQUENCES, "err_seq_no_id", "seq_string_id", "stream_sequence"),
-  ...waiting(
-    MEMORY,
-    "cuda_shm_status",
-    "err_cuda_shm_register_64",
-    "err_shm_output_small",
-    "err_shm_register_too_big",
-    "err_shm_size_mismatch",
-    "err_shm_status_unknown",
-    "shm_register",
+  ...waiting("needs CUDA", "cuda_shm_status", "err_cuda_shm_register_64"),
+  malformed_protobuf: "is no message, which this way of calling cannot send; the test of the wire does, and gets the same code",
+};
+
+/** Cases of shared memory, in an order that makes sense; the test of shared memory replays them. */
+export const memoryCases: { readonly http: readonly string[]; readonly grpc: readonly string[] } = {
+  http: [
     "shm_status_empty",
+    "shm_register",
+    "err_shm_register_twice",
+    "err_shm_infer_out_of_range",
+    "err_shm_infer_unknown_region",
+    "err_shm_output_too_small",
     "shm_unregister",
     "shm_unregister_all",
-  ),
-  malformed_protobuf: "is no message, which this way of calling cannot send; the test of the wire does",
+  ],
+  grpc: [
+    "shm_status_empty",
+    "err_shm_status_unknown",
+    "err_shm_register_too_big",
+    "shm_register",
+    "err_shm_size_mismatch",
+    "err_shm_output_small",
+    "shm_unregister",
+    "shm_unregister_all",
+  ],
 };
 
 /** Cases whose values depend on what ran before, so that the shape of the answer alone is compared. */

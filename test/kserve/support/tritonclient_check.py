@@ -1,6 +1,7 @@
 """Uses a server through NVIDIA's own clients, HTTP and gRPC, each with and without asyncio, and prints one line for each check."""
 
 import asyncio
+import os
 import queue
 import sys
 
@@ -9,6 +10,7 @@ import tritonclient.grpc as grpcclient
 import tritonclient.grpc.aio as grpcaio
 import tritonclient.http as httpclient
 import tritonclient.http.aio as httpaio
+import tritonclient.utils.shared_memory as shm
 from tritonclient.utils import InferenceServerException
 
 HTTP, GRPC = sys.argv[1], sys.argv[2]
@@ -68,9 +70,28 @@ def common(name, client, lib):
     check(f"{name} concurrent", all(is_sum(future.get_result()) for future in futures))
 
 
+def shared_memory(name, client, lib):
+    key = f"/kserve_{name}_{os.getpid()}"
+    region = shm.create_shared_memory_region("region", key, 256)
+    try:
+        shm.set_shared_memory_region(region, [A, B])
+        client.register_system_shared_memory("region", key, 256)
+        inputs = [lib.InferInput(one, [16], "FP32") for one in ("INPUT0", "INPUT1")]
+        outputs = [lib.InferRequestedOutput(one) for one in ("OUTPUT0", "OUTPUT1")]
+        for i, one in enumerate([*inputs, *outputs]):
+            one.set_shared_memory("region", 64, offset=64 * i)
+        client.infer("add_sub", inputs, outputs=outputs)
+        seen = [shm.get_contents_as_numpy(region, np.float32, [16], offset=offset) for offset in (128, 192)]
+        check(f"{name} shared memory", np.array_equal(seen[0], A + B) and np.array_equal(seen[1], A - B))
+        client.unregister_system_shared_memory()
+    finally:
+        shm.destroy_shared_memory_region(region)
+
+
 def http():
     with httpclient.InferenceServerClient(HTTP, concurrency=8) as client:
         common("http", client, httpclient)
+        shared_memory("http", client, httpclient)
         check("http json", is_sum(client.infer("add_sub", add_sub_inputs(httpclient, binary_data=False))))
         wanted = [httpclient.InferRequestedOutput(name, binary_data=False) for name in ("OUTPUT0", "OUTPUT1")]
         check("http json out", is_sum(client.infer("add_sub", add_sub_inputs(httpclient), outputs=wanted)))
@@ -104,6 +125,7 @@ def repeat_inputs():
 def grpc():
     with grpcclient.InferenceServerClient(GRPC) as client:
         common("grpc", client, grpcclient)
+        shared_memory("grpc", client, grpcclient)
         check("grpc metadata", list(client.get_model_metadata("add_sub").inputs[0].shape) == [16])
         check("grpc config", client.get_model_config("add_sub_batch").config.max_batch_size == 8)
         check("grpc stats", client.get_inference_statistics("add_sub").model_stats[0].inference_count > 0)
