@@ -28,7 +28,10 @@ export async function checkUnary(response: Response, type: string): Promise<{ he
     else header.append(name, value);
   });
   const answered = response.headers.get("content-type");
-  if (response.status === 200 && answered === type) return { header, trailer };
+  if (response.status === 200 && answered === type) {
+    checkEncoding(response, "content-encoding");
+    return { header, trailer };
+  }
   if (response.status === 200 || !/^application\/json\b/.test(answered ?? "")) throw await httpError(response);
   const metadata = new Headers(header);
   trailer.forEach((value, name) => metadata.append(name, value));
@@ -39,8 +42,26 @@ export async function checkUnary(response: Response, type: string): Promise<{ he
 export async function httpError(response: Response): Promise<ConnectError> {
   await response.body?.cancel();
   if (response.status !== 200) return statusError(response);
-  const type = response.headers.get("content-type");
-  return new ConnectError(`unsupported content type ${type}`, Code.Unknown, response.headers);
+  const type = response.headers.get("content-type") ?? "";
+  // Connect's own in another codec, or something else altogether.
+  const code = /^application\/(json|proto|connect\+)/.test(type) ? Code.Internal : Code.Unknown;
+  return new ConnectError(`unsupported content type ${type}`, code, response.headers);
+}
+
+/**
+ * Makes sure that an answer can be read: of whole ones `fetch` undoes what it has asked for itself, of messages in a stream nothing
+ * was asked for.
+ *
+ * @param name of the header that says how it is compressed
+ * @throws {ConnectError} `internal`
+ */
+export function checkEncoding({ headers }: Response, name: "content-encoding" | "connect-content-encoding"): void {
+  const encoding = headers.get(name) ?? "identity";
+  if (encoding === "identity" || name === "content-encoding" && /^(gzip|deflate|br|zstd)$/.test(encoding)) return;
+  throw new ConnectError(
+    `Cannot read an answer: its encoding must be one that was asked for, got "${encoding}"`,
+    Code.Internal,
+  );
 }
 
 function statusError({ status, headers }: Response): ConnectError {
@@ -68,7 +89,7 @@ export function endOf(data: Uint8Array, trailer: Headers): void {
       cause,
     );
   }
-  if (end.error === undefined) return;
+  if (end.error === undefined || end.error === null) return;
   const fallback = new ConnectError("Cannot read the error that a stream ended with", Code.Unknown);
   throw errorFromJsonBytes(new TextEncoder().encode(JSON.stringify(end.error)), trailer, fallback);
 }

@@ -21,7 +21,7 @@ import { runStreamingCall, runUnaryCall } from "@connectrpc/connect/protocol";
 import { decodeMessage, encodeMessage } from "../../rpc/codec.ts";
 import { methodPath } from "../../rpc/transport.ts";
 import { inferCodecs } from "../../tensor/mod.ts";
-import { checkUnary, endOf, httpError } from "./connect-answers.ts";
+import { checkEncoding, checkUnary, endOf, httpError } from "./connect-answers.ts";
 import { envelope, envelopesOf } from "./envelopes.ts";
 
 const UNARY = "application/proto";
@@ -83,6 +83,7 @@ export class FetchTransport implements Transport {
         const bytes = encodeMessage("proto", method.input, create(method.input, message), inferCodecs);
         const response = await post(request.url, request.header, envelope(bytes), request.signal);
         if (response.status !== 200 || response.headers.get("content-type") !== STREAM) throw await httpError(response);
+        checkEncoding(response, "connect-content-encoding");
         const trailer = new Headers();
         const answers = messagesOf(method.output, response, trailer);
         const header = new Headers(response.headers);
