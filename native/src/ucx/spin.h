@@ -2,6 +2,8 @@
 // core: so it spins only while work comes within the window.
 #pragma once
 
+#include <sched.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -34,12 +36,8 @@ class Spin {
   uint64_t last_ns_ = 0;
 };
 
-inline void Pause() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
+// Between two looks. Whoever else wants this core gets it: often that is JavaScript, which was just woken on it, and would wait for
+// as long as the window lasts.
+inline void Pause() { sched_yield(); }
 
 }  // namespace waybill::ucx
