@@ -21,8 +21,9 @@ export class Child implements AsyncDisposable {
   readonly #reader: Interface;
   #ready = false;
 
-  private constructor(runtime: Runtime, file: string, args: string[]) {
-    const [command, ...flags] = COMMANDS[runtime].map((part, index) => index === 0 ? fileURLToPath(new URL(part, ROOT)) : part);
+  private constructor(through: readonly string[], runtime: Runtime, file: string, args: string[]) {
+    const own = COMMANDS[runtime].map((part, index) => index === 0 ? fileURLToPath(new URL(part, ROOT)) : part);
+    const [command, ...flags] = [...through, ...own];
     this.#process = spawn(command as string, [...flags, fileURLToPath(new URL(file, ROOT)), ...args], {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -31,8 +32,19 @@ export class Child implements AsyncDisposable {
   }
 
   /** Starts a program, which ends with the resources, and waits until it says that it is ready. */
-  static async start(resources: Resources, runtime: Runtime, file: string, ...args: string[]): Promise<Child> {
-    const child = resources.use(new Child(runtime, file, args));
+  static start(resources: Resources, runtime: Runtime, file: string, ...args: string[]): Promise<Child> {
+    return this.startThrough([], resources, runtime, file, ...args);
+  }
+
+  /** The same through a command that runs the command, such as `ip netns exec NAME`. */
+  static async startThrough(
+    through: readonly string[],
+    resources: Resources,
+    runtime: Runtime,
+    file: string,
+    ...args: string[]
+  ): Promise<Child> {
+    const child = resources.use(new Child(through, runtime, file, args));
     await child.#next();
     child.#ready = true;
     return child;

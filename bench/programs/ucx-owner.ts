@@ -1,13 +1,14 @@
-/** Publishes tensors over UCX: `ucx-owner.ts TRANSPORTS BYTES`. Asked to publish so many bytes, it answers with where they are. */
+/** Publishes tensors over UCX: `ucx-owner.ts TRANSPORT BYTES OPTIONS`. Asked to publish so many bytes, it answers with where they are. */
 import process from "node:process";
 import { UcxWire } from "../../src/sidecar/ucx/mod.ts";
 import { CapabilityIssuer } from "../../src/waybill/capability.ts";
 import { serveRequests } from "../lib/program.ts";
 import { DAY_MS, tensorToJson, UCX_TRANSPORTS, type UcxBenchTransport } from "../lib/ucx.ts";
 
-const [transport = "tcp", bytes = "0"] = process.argv.slice(2);
+const [transport = "tcp", bytes = "0", options = "{}"] = process.argv.slice(2);
 const key = crypto.getRandomValues(new Uint8Array(32));
-const wire = await UcxWire.open({ key, transports: UCX_TRANSPORTS[transport as UcxBenchTransport] });
+const transports = UCX_TRANSPORTS[transport as UcxBenchTransport];
+const wire = await UcxWire.open({ key, transports, ...JSON.parse(options) });
 const issuer = CapabilityIssuer.create({ key });
 const memory = await wire.addMemory(new Uint8Array(Number(bytes)).fill(1));
 

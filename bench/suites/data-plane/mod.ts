@@ -5,6 +5,7 @@ import { ucxBandwidth } from "./ucx-bandwidth.ts";
 import { ucxConcurrent } from "./ucx-concurrent.ts";
 import { ucxDeath } from "./ucx-death.ts";
 import { ucxLatency } from "./ucx-latency.ts";
+import { ucxUnplugged } from "./ucx-unplugged.ts";
 
 /** What tensors cost on their way from their owner to a reader. */
 export function dataPlane(options: RunOptions): Promise<Findings> {
@@ -15,5 +16,6 @@ export function dataPlane(options: RunOptions): Promise<Findings> {
     { name: "ucx-latency", run: ucxLatency },
     { name: "ucx-concurrent", run: ucxConcurrent },
     { name: "ucx-death", run: ucxDeath },
+    { name: "ucx-unplugged", run: ucxUnplugged },
   ], options);
 }
