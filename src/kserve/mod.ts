@@ -7,6 +7,7 @@
 export { clientHost } from "./client-host/client-host.ts";
 export { KServeClient } from "./client/client.ts";
 export { kserveService } from "./grpc/service.ts";
+export { kserveMetrics } from "./metrics.ts";
 export { kserveRoutes } from "./rest/routes.ts";
 export { memorySettings } from "./settings.ts";
 export { systemSharedMemory } from "./system-memory-node.ts";

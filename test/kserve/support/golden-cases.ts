@@ -66,7 +66,7 @@ export const httpWaiting: Readonly<Record<string, string>> = {
     "repo_unload_dependents",
   ),
   ...waiting(SEQUENCES, "err_seq_no_id", "err_seq_string_id_for_uint64", "seq_1_start", "seq_2_mid", "seq_3_end"),
-  ...waiting("belongs to the port of the metrics", "metrics", "metrics_bad_path"),
+  ...waiting("belongs to the port of the metrics, whose test replays it", "metrics", "metrics_bad_path"),
   ...waiting("compares counters of a response cache", "stats_cached"),
 };
 
