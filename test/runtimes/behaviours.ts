@@ -287,6 +287,24 @@ const breaks: Behaviour = {
   },
 };
 
+const breaksOff: Behaviour = {
+  name: "says unavailable when the connection breaks under a stream, and the operator is told",
+  feature: "reconnect",
+  to: "node",
+  async run(client, { cut }) {
+    const what = key();
+    const answers = client.operator("ticks").stream({}, { parameters: { what } });
+    await answers.next();
+    await cut();
+    const rest = async () => {
+      for await (const _ of answers);
+    };
+    const error = await rejects("the stream", rest(), Code.Unavailable);
+    same("reason", errorDetail(error)?.reason, "OUTCOME_UNKNOWN");
+    await until("the operator was told", async () => await noted(client, `${what} stopped`) === 1);
+  },
+};
+
 const repeats: Behaviour = {
   name: "repeats an idempotent call whose connection broke",
   feature: "reconnect",
@@ -338,6 +356,7 @@ const all: readonly Behaviour[] = [
   tells,
   reconnects,
   breaks,
+  breaksOff,
   repeats,
   needsBroker,
 ];
