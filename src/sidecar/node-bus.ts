@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import process from "node:process";
 import { create } from "@bufbuild/protobuf";
-import { createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
+import { Code, createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
 import { InstanceRecordSchema } from "../../gen/waybill/v1/discovery_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import { connectBus } from "../bus/connect.ts";
@@ -9,7 +9,8 @@ import { clientOver } from "../client/connect.ts";
 import type { Client } from "../client/client.ts";
 import { runtimeName } from "../data/runtime-name.ts";
 import { KvDiscovery } from "../discovery/kv-discovery.ts";
-import type { Registration } from "../discovery/discovery.ts";
+import type { Discovery, Registration } from "../discovery/discovery.ts";
+import { fault } from "../rpc/error.ts";
 import { randomId } from "../rpc/ids.ts";
 import { serve, type Served } from "../rpc/serve.ts";
 import type { ClientObserver } from "../telemetry/observer.ts";
@@ -28,6 +29,29 @@ export interface NodeBus {
   /** Takes the node out of discovery. */
   unregister(): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Two nodes of one name would answer each other's calls. What a dead process of this host left does not count. */
+async function mustBeAlone(discovery: Discovery, node: string): Promise<void> {
+  const others = await discovery.instances({}, { timeoutMs: 10_000 });
+  for (const { instance, name, host, pid } of others.filter((other) => other.node === node)) {
+    if (host === hostname() && !isAlive(pid)) {
+      await discovery.forget(instance, { timeoutMs: 5_000 });
+      continue;
+    }
+    const seen = `"${name}" has it, process ${pid} on ${host}`;
+    const text = `Cannot start a sidecar: its node's name must be no other's in the namespace, got "${node}": ${seen}`;
+    throw fault(text, Code.AlreadyExists, { reason: "NODE_RUNS" });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as { code?: string }).code === "EPERM";
+  }
 }
 
 type Implementation = Partial<ServiceImpl<typeof NodeService>>;
@@ -56,6 +80,7 @@ export async function openNodeBus(options: ResolvedSidecarOptions, metrics: Clie
     },
     async register(ways) {
       await bus.flush();
+      await mustBeAlone(discovery, node);
       registration = await discovery.register(create(InstanceRecordSchema, {
         instance,
         name: node,

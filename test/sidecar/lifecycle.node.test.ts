@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "bun:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { connectMemory, MemoryBroker } from "../../src/bus/mod.ts";
 import type { Logger } from "../../src/bus/logger.ts";
+import { MemoryDiscovery, MemoryStore } from "../../src/discovery/mod.ts";
 import { startSidecar } from "../../src/sidecar/mod.ts";
 import { bytesTensor, Cleanup, failure } from "../data/support.ts";
 import { startProgram, until } from "../support/program.ts";
@@ -104,5 +106,21 @@ describe("a sidecar's life", () => {
     expect((await attach(cleanup, place as never)).attached.own).toBe(undefined);
     expect((await program.kill("SIGTERM")).code).toBe(0);
     expect(program.output).toContain("Stopped");
+  });
+
+  test("refuses a name that another node of the namespace has, and takes over that of a dead one", async () => {
+    const [broker, store] = [new MemoryBroker(), new MemoryStore()];
+    const over = () => {
+      return { bus: cleanup.add(connectMemory(broker)), discovery: cleanup.add(new MemoryDiscovery({ store })) };
+    };
+    const first = over();
+    const node = await startNode(cleanup, { over: first });
+    expect(await failure(startNode(cleanup, { over: over() }))).toMatchObject({ code: Code.AlreadyExists });
+    expect((await first.discovery.instances()).map(({ node }) => node)).toEqual(["node-a"]);
+    const [record] = await first.discovery.instances();
+    await node.stop();
+    await first.discovery.register({ ...record!, instance: "dead", pid: 2 ** 22 + 1 });
+    await startNode(cleanup, { over: over() });
+    expect((await first.discovery.instances()).map(({ instance }) => instance)).not.toContain("dead");
   });
 });

@@ -1,5 +1,6 @@
 // A sidecar runs on Node alone.
 import { Buffer } from "node:buffer";
+import { connect as connectHttp2 } from "node:http2";
 import { afterEach, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { bytesTensor, Cleanup, failure } from "../data/support.ts";
@@ -60,6 +61,26 @@ describe("a node's bounds", () => {
     expect((await closed).length).toBeLessThan(2 ** 24);
     const whole = await fetch(`${node.url}/v1/tensors/${text(waybill.reference)}`, bearer(text(waybill.capability)));
     expect((await whole.arrayBuffer()).byteLength).toBe(2 ** 24);
+  });
+
+  test("end a read over HTTP/2 whose reader stands still, and not its connection", async () => {
+    const node = await startNode(cleanup, { limits: { idleTimeoutMs: 200 } });
+    const waybill = await node.store.put(bytesTensor(2 ** 24));
+    const text = (data: Uint8Array) => Buffer.from(data).toString("base64url");
+    const session = connectHttp2(node.url);
+    cleanup.defer(() => session.destroy());
+    const ask = () =>
+      session.request({
+        ":path": `/v1/tensors/${text(waybill.reference)}`,
+        authorization: `Bearer ${text(waybill.capability)}`,
+      });
+    const stalled = ask();
+    stalled.on("error", () => {});
+    stalled.pause();
+    await new Promise<void>((resolve) => stalled.once("close", () => resolve()));
+    let bytes = 0;
+    for await (const chunk of ask()) bytes += (chunk as Uint8Array).length;
+    expect(bytes).toBe(2 ** 24);
   });
 
   test("refuse more connections, requests, workers and watchers than there may be", async () => {

@@ -1,3 +1,4 @@
+import { constants } from "node:http2";
 import type { SidecarLimits } from "../limits.ts";
 import type { NodeListener, NodeRequest, NodeResponse } from "./listener.ts";
 
@@ -53,9 +54,9 @@ export class RequestBounds {
       this.#running.add(running);
       const { upload, endless } = this.#kindOf(pathOf(request), request.method ?? "");
       const { requestTimeoutMs, transferTimeoutMs } = this.#limits;
-      const cut = () => void request.destroy();
-      const body = upload ? undefined : setTimeout(cut, requestTimeoutMs);
-      const whole = endless ? undefined : setTimeout(cut, transferTimeoutMs);
+      const end = () => void request.destroy();
+      const body = upload ? undefined : setTimeout(end, requestTimeoutMs);
+      const whole = endless ? undefined : setTimeout(end, transferTimeoutMs);
       request.once("end", () => clearTimeout(body));
       response.once("close", () => {
         clearTimeout(body);
@@ -75,17 +76,30 @@ export class RequestBounds {
   #cutStalled(): void {
     for (const running of this.#running) {
       const { pending, sent } = progressOf(running);
-      if (pending > 0 && pending === running.pending && sent === running.sent) running.response.destroy();
+      if (pending > 0 && pending === running.pending && sent === running.sent) cut(running.response);
       running.pending = pending;
       running.sent = sent;
     }
   }
 }
 
+function cut(response: NodeResponse): void {
+  // Without a code the other side would take it for a whole answer, and wait until its reader has read that.
+  if ("stream" in response) response.stream?.close(constants.NGHTTP2_CANCEL);
+  else response.destroy();
+}
+
+/** What changes while an answer's reader takes of it. */
 function progressOf({ request, response }: Running): { pending: number; sent: number } {
-  // A stream of HTTP/2 shares its connection: that others move on says nothing of it.
-  if ("stream" in response) return { pending: response.stream?.writableLength ?? 0, sent: 0 };
-  return { pending: response.writableLength, sent: request.socket?.bytesWritten ?? 0 };
+  if ("stream" in response) {
+    const { stream } = response;
+    // Of the whole connection: while other answers on it move, one that stands still is left to the bound on its whole time.
+    return { pending: stream?.writableLength ?? 0, sent: stream?.session?.socket.bytesWritten ?? 0 };
+  }
+  const { socket } = request;
+  // What the kernel has not taken yet, of what was written at once: no public property tells it.
+  const queued = (socket as { _handle?: { writeQueueSize?: number } } | null)?._handle?.writeQueueSize ?? 0;
+  return { pending: response.writableLength, sent: (socket?.bytesWritten ?? 0) - queued };
 }
 
 /** The path of a request, without its query. */
