@@ -1,4 +1,4 @@
-import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
+import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { GRPCInferenceService } from "../../../gen/inference/grpc_service_pb.ts";
 import { OperatorService } from "../../../gen/waybill/v1/operator_pb.ts";
 import type { Client } from "../../client/client.ts";
@@ -57,12 +57,4 @@ export function operatorRoutes(router: ConnectRouter, options: OperatorRoutesOpt
         return listOperators(options, request, context);
       },
     }, limits);
-}
-
-/** An {@linkcode OperatorRoutesOptions.admit} for a node that has one token. */
-export function admitToken(token: string): (context: HandlerContext) => void {
-  return ({ requestHeader }) => {
-    if (requestHeader.get("authorization") === `Bearer ${token}`) return;
-    throw new ConnectError("Cannot call: the bearer token must be the node's, got none or another", Code.Unauthenticated);
-  };
 }
