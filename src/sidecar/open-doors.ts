@@ -2,6 +2,7 @@ import { chmod, rm } from "node:fs/promises";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
+import { SessionService } from "../../gen/waybill/v1/session_pb.ts";
 import type { Client } from "../client/client.ts";
 import { BusNodeClients } from "../data/node-clients.ts";
 import { secretFileOf } from "../data/node-socket.ts";
@@ -29,6 +30,7 @@ export interface OpenDoorsOptions {
   /** Calls of operators are passed on over its bus. */
   readonly client: Client | undefined;
   readonly service: Partial<ServiceImpl<typeof NodeService>>;
+  readonly sessions: ServiceImpl<typeof SessionService>;
 }
 
 /** Where a node is reached over HTTP. */
@@ -48,19 +50,20 @@ export interface OpenDoors {
  * @throws {ConnectError} `unavailable` where the port is taken, and as `prepareSocket`
  */
 export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
-  const { options, secret, access, store, health, client, service } = parts;
+  const { options, secret, access, store, health, client, service, sessions } = parts;
   const { host, port, socketPath, limits, allowedOrigins, logger, node } = options;
   const allows = (token: string) => access.standingWith(token) !== "anyone";
   const { listener, bounds } = nodeListener({
     routes(router) {
       router.service(Health, health.service);
+      router.service(SessionService, sessions);
       if (client === undefined) return void router.service(NodeService, service);
       const nodes = new BusNodeClients(client.caller);
       const admit = (what: string) => ({ values }: HandlerContext) => mustBe("trusted", values.get(standingKey), what);
       router.service(NodeService, relayedNodes(service, { node, nodes, admit: admit("Cannot reach another node") }));
       operatorRoutes(router, { client, node, relays: true, admit: admit("Cannot call an operator") });
     },
-    first: [pageAccess(allowedOrigins), ...(service.batch ? [batchRoute(service.batch, limits.maxMessageBytes)] : [])],
+    first: [pageAccess(allowedOrigins), batchRoute(sessions.batch, limits.maxMessageBytes)],
     app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),
     access,
     limits,

@@ -21,6 +21,7 @@ import { startWithOperators } from "./own-operators.ts";
 import { NodeSecret } from "./secret.ts";
 import { describeNode } from "./service/describe.ts";
 import { type NodeServicePlace, sidecarService } from "./service/node-service.ts";
+import { sessionService } from "./service/session-service.ts";
 import { Watches } from "./service/watches.ts";
 import { Pulls } from "./session/pulls.ts";
 import { Sessions } from "./session/sessions.ts";
@@ -105,7 +106,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     notes: memory.notes,
   };
   const describe = () => describeNode(facts, { store, segments, gpus, sessions });
-  const parts = { store, sessions, watches: new Watches(store, limits.maxWatches), describe };
+  const parts = { store, watches: new Watches(store, limits.maxWatches), describe };
   const service = (place: NodeServicePlace) => sidecarService(parts, place);
 
   const secret = new NodeSecret();
@@ -117,6 +118,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     store,
     health,
     client: bus?.client,
+    sessions: sessionService(sessions),
     service: service({
       maxMessageBytes: limits.maxMessageBytes,
       way: "http",

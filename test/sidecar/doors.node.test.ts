@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { Code, createClient } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
+import { SessionService } from "../../gen/waybill/v1/session_pb.ts";
 import { secretFileOf } from "../../src/data/node-socket.ts";
 import type { Sidecar } from "../../src/sidecar/mod.ts";
 import { bytesTensor, Cleanup, failure, pattern } from "../data/support.ts";
@@ -110,6 +111,7 @@ describe("a node's one port and its socket", () => {
 describe("who may do what on a node", () => {
   test("is told by the secret of the start, tokens and capabilities", async () => {
     const service = createClient(NodeService, transportTo(node, "connect over HTTP/1.1"));
+    const sessions = createClient(SessionService, transportTo(node, "connect over HTTP/1.1"));
     const start = { part: { case: "start" as const, value: { dtype: "UINT8", shape: [0n], byteSize: 0n } } };
     const stream = async function* () {
       yield await Promise.resolve(start);
@@ -122,7 +124,7 @@ describe("who may do what on a node", () => {
       describe: (options) => service.describe({}, options),
       list: (options) => first(service.list({}, options)),
       watch: (options) => first(service.watch({}, options)),
-      attach: (options) => first(service.attach({ name: "x" }, options)),
+      attach: (options) => first(sessions.attach({ name: "x" }, options)),
     };
     const secret = await local(node);
     const refused = async (options: Options) => {
@@ -140,7 +142,7 @@ describe("who may do what on a node", () => {
     expect(await refused(bearer(`${token}x`))).toEqual(all);
     expect(await refused(bearer(token))).toEqual(["attach Unauthenticated"]);
     expect(await refused(secret)).toEqual([]);
-    expect(await failure(service.batch({ session: new Uint8Array(16), operations: [] }, secret))).toMatchObject({
+    expect(await failure(sessions.batch({ session: new Uint8Array(16), operations: [] }, secret))).toMatchObject({
       code: Code.FailedPrecondition,
     });
     expect((await fetch(`${node.url}/v1/tensors?dtype=UINT8&shape=0`, { method: "PUT" })).status).toBe(401);

@@ -2,11 +2,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createHandlerContext, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { BatchResponseSchema, NodeService } from "../../../gen/waybill/v1/node_pb.ts";
+import { BatchResponseSchema, SessionService } from "../../../gen/waybill/v1/session_pb.ts";
 import { codeToHttpStatus, errorToJsonBytes } from "@connectrpc/connect/protocol-connect";
 import type { NodeRequest, NodeResponse } from "./listener.ts";
 
-const { batch: METHOD } = NodeService.method;
+const { batch: METHOD } = SessionService.method;
 const PATH = `/${METHOD.parent.typeName}/${METHOD.name}`;
 
 /** Answers a request, or leaves it to others. */
@@ -16,7 +16,7 @@ export type Route = (request: NodeRequest, response: NodeResponse) => boolean;
  * Answers the batches of local workers without Connect's own handlers, which cost more than what is in them: unary, over HTTP/1.1, in
  * protobuf, and of a length that is told, as our workers send them. Any other is left to Connect.
  */
-export function batchRoute(batch: ServiceImpl<typeof NodeService>["batch"], maxBytes: number): Route {
+export function batchRoute(batch: ServiceImpl<typeof SessionService>["batch"], maxBytes: number): Route {
   // What a call costs is in making these; a connection carries one call at a time.
   const contexts = new WeakMap<Socket, HandlerContext>();
   const contextOf = (socket: Socket): HandlerContext => {

@@ -3,7 +3,6 @@ import type { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import { nodeService } from "../../data/node-service.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { mustBe, type Standing } from "../access.ts";
-import type { Sessions } from "../session/sessions.ts";
 import { descriptionToWire, type NodeDescription } from "./describe.ts";
 import { list } from "./list.ts";
 import type { Watches } from "./watches.ts";
@@ -11,7 +10,6 @@ import type { Watches } from "./watches.ts";
 /** What serves a node. */
 export interface NodeServiceHost {
   readonly store: TensorStore;
-  readonly sessions: Sessions;
   readonly watches: Watches;
   readonly describe: () => NodeDescription;
 }
@@ -29,7 +27,7 @@ export interface NodeServicePlace {
 
 /** The whole node service, each method for who may use it. */
 export function sidecarService(host: NodeServiceHost, place: NodeServicePlace): Partial<ServiceImpl<typeof NodeService>> {
-  const { store, sessions, watches } = host;
+  const { store, watches } = host;
   const { maxMessageBytes, way, standingOf, open = false } = place;
   const plain = nodeService(store, { maxMessageBytes, way });
   const trusted = (context: HandlerContext, action: string) => open || mustBe("trusted", standingOf(context), action);
@@ -55,11 +53,5 @@ export function sidecarService(host: NodeServiceHost, place: NodeServicePlace): 
       if (request.tensors.length === 0) mustBe("trusted", standingOf(context), "Cannot watch all leases");
       yield* watches.watch(request, context);
     },
-    async *attach(request, context) {
-      mustBe("local", standingOf(context), "Cannot attach");
-      yield* sessions.attach(request, context);
-    },
-    // What its session is, is a secret.
-    batch: (request, context) => sessions.batch(request, context),
   };
 }

@@ -1,13 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { NodeService, ShareRequest } from "../../../gen/waybill/v1/node_pb.ts";
 import type {
-  NodeService,
   Operation,
   OperationErrorSchema,
   OperationResultSchema,
   PutInSegment,
-  ShareRequest,
-} from "../../../gen/waybill/v1/node_pb.ts";
+} from "../../../gen/waybill/v1/session_pb.ts";
 import { proofOf } from "../../data/node-service.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { errorDetail, fault } from "../../rpc/error.ts";

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { PinnedTensorSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { PinnedTensorSchema } from "../../../gen/waybill/v1/session_pb.ts";
 import type { TensorPin } from "../../data/held-tensor.ts";
 import { shapeToWire } from "../../tensor/shape.ts";
 import { memoryToWire } from "../../waybill/descriptor.ts";

@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { ConnectError } from "@connectrpc/connect";
-import type { Pull, PulledSchema, PulledTensorSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { Pull, PulledSchema, PulledTensorSchema } from "../../../gen/waybill/v1/session_pb.ts";
 import type { TensorDescriptor } from "../../../gen/waybill/v1/tensor_pb.ts";
 import type { Logger } from "../../bus/logger.ts";
 import type { DataPlane } from "../../data/data-plane.ts";

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
-import type { AttachResponseSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { AttachResponseSchema } from "../../../gen/waybill/v1/session_pb.ts";
 import { PinHolder, type TensorPin } from "../../data/held-tensor.ts";
 import type { MemoryLocation } from "../../data/memory.ts";
 import { fault } from "../../rpc/error.ts";

@@ -1,12 +1,12 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import type {
   AttachRequest,
   AttachResponseSchema,
   BatchRequest,
   BatchResponseSchema,
-  NodeService,
-} from "../../../gen/waybill/v1/node_pb.ts";
+} from "../../../gen/waybill/v1/session_pb.ts";
 import type { Logger } from "../../bus/logger.ts";
 import { isReachable } from "../../data/store-way.ts";
 import type { TensorStore } from "../../data/store.ts";
@@ -75,7 +75,7 @@ export class Sessions implements Disposable {
   }
 
   /**
-   * `NodeService.Attach`: the session lasts as long as the stream.
+   * `SessionService.Attach`: the session lasts as long as the stream.
    *
    * @throws {ConnectError} `resource_exhausted` past `maxSessions`, `unavailable` once closed
    */
@@ -121,7 +121,7 @@ export class Sessions implements Disposable {
   }
 
   /**
-   * `NodeService.Batch`.
+   * `SessionService.Batch`.
    *
    * @throws {ConnectError} `failed_precondition` for a session that is not, or no longer, there; `invalid_argument` for too many operations
    */

@@ -2,7 +2,8 @@ import { readFile } from "node:fs/promises";
 import { Agent } from "node:http";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { type Attached, type AttachResponse, NodeService } from "../../../gen/waybill/v1/node_pb.ts";
+import { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
+import { type Attached, type AttachResponse, SessionService } from "../../../gen/waybill/v1/session_pb.ts";
 import { secretFileOf } from "../../data/node-socket.ts";
 
 /** How to attach. */
@@ -25,7 +26,7 @@ export interface Attachment {
   readonly events: AsyncIterable<AttachResponse["event"]>;
   /** What the sidecar knows its own by, a secret. */
   readonly token: string;
-  /** Other methods of the sidecar. */
+  /** The node that it is the sidecar of. */
   readonly client: Client<typeof NodeService>;
   /** What they want. */
   readonly headers: Readonly<Record<string, string>>;
@@ -56,9 +57,10 @@ export async function attach({ socket, name, segmentBytes, timeoutMs }: AttachOp
   });
   const silence = new Silence(ended, timeoutMs);
   const client = createClient(NodeService, transport);
+  const sessions = createClient(SessionService, transport);
   const headers = { authorization: `Bearer ${token}` };
   const request = { name, segmentBytes: BigInt(segmentBytes) };
-  const stream = client.attach(request, { signal: ended.signal, headers })[Symbol.asyncIterator]();
+  const stream = sessions.attach(request, { signal: ended.signal, headers })[Symbol.asyncIterator]();
   const close = () => {
     silence.stop();
     ended.abort(new ConnectError("The session with the sidecar was closed", Code.Canceled));

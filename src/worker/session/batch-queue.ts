@@ -3,10 +3,10 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import {
   BatchRequestSchema,
   type BatchResponse,
-  NodeService,
   type Operation,
   type OperationResult,
-} from "../../../gen/waybill/v1/node_pb.ts";
+  SessionService,
+} from "../../../gen/waybill/v1/session_pb.ts";
 import { errorDetail } from "../../rpc/error.ts";
 import type { SocketClient } from "./socket-client.ts";
 import { failureOf } from "./operation-error.ts";
@@ -101,7 +101,7 @@ export class BatchQueue {
     try {
       const operations = batch.map(({ kind }): Operation => ({ $typeName: "waybill.v1.Operation", kind }));
       const request = create(BatchRequestSchema, { session, operations });
-      response = await client.call(NodeService.method.batch, request, timeoutMs, signal);
+      response = await client.call(SessionService.method.batch, request, timeoutMs, signal);
     } catch (error) {
       const failure = this.#ended ?? sessionError(error);
       for (const { reject } of batch) reject(failure);

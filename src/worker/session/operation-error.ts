@@ -1,5 +1,5 @@
 import { ConnectError } from "@connectrpc/connect";
-import type { OperationError } from "../../../gen/waybill/v1/node_pb.ts";
+import type { OperationError } from "../../../gen/waybill/v1/session_pb.ts";
 import { fault } from "../../rpc/error.ts";
 
 /** An operation's error as its caller gets it. */

@@ -1,19 +1,21 @@
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
+  PutStreamRequestSchema,
+  ReleaseRequestSchema,
+  ShareRequestSchema,
+  TouchRequestSchema,
+} from "../../../gen/waybill/v1/node_pb.ts";
+import {
   AddSegmentSchema,
   type BlockLocation,
   type PinnedTensor,
   PinSchema,
   PullSchema,
   PutInSegmentSchema,
-  PutStreamRequestSchema,
-  ReleaseRequestSchema,
   type Segment,
-  ShareRequestSchema,
-  TouchRequestSchema,
   UnpinSchema,
-} from "../../../gen/waybill/v1/node_pb.ts";
+} from "../../../gen/waybill/v1/session_pb.ts";
 import { Lending, type LentBytes } from "../../data/lent.ts";
 import { hostId } from "../../data/shm/host-id-node.ts";
 import type { MapFile } from "../../data/shm/mapping.ts";

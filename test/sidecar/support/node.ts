@@ -6,13 +6,14 @@ import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import {
   type Attached,
   type AttachResponse,
   type BatchRequestSchema,
-  NodeService,
   type OperationResult,
-} from "../../../gen/waybill/v1/node_pb.ts";
+  SessionService,
+} from "../../../gen/waybill/v1/session_pb.ts";
 import { secretFileOf } from "../../../src/data/node-socket.ts";
 import { type Sidecar, type SidecarOptions, startSidecar } from "../../../src/sidecar/mod.ts";
 import type { Cleanup } from "../../data/support.ts";
@@ -77,6 +78,11 @@ export function bearer(text: string): { headers: { authorization: string } } {
   return { headers: { authorization: `Bearer ${text}` } };
 }
 
+/** What the machine's own workers ask of a node. */
+export function sessionsOf(sidecar: Pick<Sidecar, "url" | "address">): Client<typeof SessionService> {
+  return createClient(SessionService, transportTo(sidecar, "connect over the Unix socket"));
+}
+
 /** An attached worker. */
 export interface AttachedWorker {
   readonly service: Client<typeof NodeService>;
@@ -96,7 +102,8 @@ export async function attach(
 ): Promise<AttachedWorker> {
   const service = serviceOf(sidecar);
   const leaving = new AbortController();
-  const events = service.attach({ name }, { ...await local(sidecar), signal: leaving.signal })[Symbol.asyncIterator]();
+  const sessions = sessionsOf(sidecar);
+  const events = sessions.attach({ name }, { ...await local(sidecar), signal: leaving.signal })[Symbol.asyncIterator]();
   const leave = async () => {
     leaving.abort();
     await events.next().catch(() => {});
@@ -106,7 +113,7 @@ export async function attach(
   if (first?.case !== "attached") throw new Error("The first event must say what was attached");
   const { session } = first.value;
   const batch = async (...operations: Operations) =>
-    (await service.batch({ session, operations })).results.map(({ kind }) => kind);
+    (await sessions.batch({ session, operations })).results.map(({ kind }) => kind);
   return { service, attached: first.value, events, leave, batch };
 }
 
