@@ -20,7 +20,7 @@ struct Limits {
   uint32_t window_pieces = 3;
   uint64_t connect_timeout_ns = 3'000'000'000;
   // Silence of a peer that something waits for: it counts as dead after that.
-  uint64_t stall_ns = 30'000'000'000;
+  uint64_t stall_ns = 10'000'000'000;
   // Answers to one peer that are under way at once.
   uint32_t max_transfers = 65'536;
 };

@@ -33,7 +33,7 @@ export interface UcxWireOptions {
   spinMicros?: number;
   /** How long a connection may take. Default 3,000 ms. */
   connectTimeoutMs?: number;
-  /** Silence of a peer in the middle of a transfer after which it counts as dead. Default 30,000 ms. */
+  /** Silence of a peer in the middle of a transfer after which it counts as dead. Default 10,000 ms. */
   stallMs?: number;
   /** Told what was read, in batches: a lease, how often, how many bytes. It must not throw. */
   onUsed?: (lease: UcxLease, reads: number, bytes: number) => void;
@@ -84,7 +84,7 @@ export function checkUcxOptions(options: UcxWireOptions): UcxTuning {
     windowPieces: integer("windowPieces", options.windowPieces ?? 3, 1, 1024),
     spinMicros: integer("spinMicros", options.spinMicros ?? 50, 0, 1_000_000),
     connectTimeoutMs: integer("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, 1, 3_600_000),
-    stallMs: integer("stallMs", options.stallMs ?? 30_000, 1, 3_600_000),
+    stallMs: integer("stallMs", options.stallMs ?? 10_000, 1, 3_600_000),
   };
 }
 

@@ -6,9 +6,9 @@ import { unlessNoUcx } from "./support/skip.ts";
 
 describe("a UCX library", () => {
   unlessNoUcx("that is missing, or is another one, is told by its path, and the next one is opened", async () => {
-    const addon = loadNative();
     // Something that can be opened, and has no function of UCX.
-    const other = addon.path ?? "";
+    const loaded = loadNative();
+    const other = loaded.addon === undefined ? "" : loaded.path;
     const program = startProgram("test/sidecar/ucx/support/without.ts", ["/nowhere/libucp.so.0", other]);
     const [, first] = await program.waitFor(/FIRST (.*)\n/);
     expect(first).toContain("Cannot open a UCX wire: /nowhere/libucp.so.0: ");
