@@ -1,11 +1,18 @@
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
 import { Health, HealthCheckResponse_ServingStatus as Status } from "../../gen/grpc/health/v1/health_pb.ts";
+import { LeaseService } from "../../gen/waybill/v1/lease_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import { SessionService } from "../../gen/waybill/v1/session_pb.ts";
 
 /** Whether the node serves, as gRPC's health protocol tells it. */
 export class NodeHealth {
-  readonly #services: ReadonlySet<string> = new Set(["", NodeService.typeName, SessionService.typeName, Health.typeName]);
+  readonly #services: ReadonlySet<string> = new Set([
+    "",
+    NodeService.typeName,
+    LeaseService.typeName,
+    SessionService.typeName,
+    Health.typeName,
+  ]);
   #serving = true;
   #changed: PromiseWithResolvers<void> = Promise.withResolvers();
 

@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import process from "node:process";
 import { create } from "@bufbuild/protobuf";
-import { Code, createServiceImplSpec, type ServiceImpl } from "@connectrpc/connect";
+import { Code, createServiceImplSpec } from "@connectrpc/connect";
 import { InstanceRecordSchema } from "../../gen/waybill/v1/discovery_pb.ts";
+import { LeaseService } from "../../gen/waybill/v1/lease_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import { connectBus } from "../bus/connect.ts";
 import { clientOver } from "../client/connect.ts";
@@ -17,13 +18,14 @@ import type { ClientObserver } from "../telemetry/observer.ts";
 import type { Way } from "../waybill/way.ts";
 import { wayToWire } from "../waybill/way.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
+import type { NodeServices } from "./service/node-service.ts";
 
 /** A node's connection to its deployment's broker. */
 export interface NodeBus {
   /** Over that connection. */
   readonly client: Client;
   /** Serves the node's tensors to all, and what it holds to those who look after the deployment. */
-  serve(services: { readonly open: Implementation; readonly control: Implementation }): void;
+  serve(services: { readonly open: NodeServices; readonly control: NodeServices }): void;
   /** Tells discovery of the node. */
   register(ways: readonly Way[]): Promise<void>;
   /** Takes the node out of discovery. */
@@ -54,8 +56,6 @@ function isAlive(pid: number): boolean {
   }
 }
 
-type Implementation = Partial<ServiceImpl<typeof NodeService>>;
-
 /**
  * Connects.
  *
@@ -73,8 +73,13 @@ export async function openNodeBus(options: ResolvedSidecarOptions, metrics: Clie
     client,
     serve({ open, control }) {
       const { subjects } = client.caller;
-      for (const [subject, service] of [[subjects.node(node), open], [subjects.nodeControl(node), control]] as const) {
-        const services = [createServiceImplSpec(NodeService, service)];
+      for (
+        const [subject, { node: nodes, leases }] of [[subjects.node(node), open], [
+          subjects.nodeControl(node),
+          control,
+        ]] as const
+      ) {
+        const services = [createServiceImplSpec(NodeService, nodes), createServiceImplSpec(LeaseService, leases)];
         served.push(serve(bus, { namespace, instance: node, subject, services, logger }));
       }
     },

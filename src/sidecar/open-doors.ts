@@ -1,6 +1,7 @@
 import { chmod, rm } from "node:fs/promises";
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { LeaseService } from "../../gen/waybill/v1/lease_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import { SessionService } from "../../gen/waybill/v1/session_pb.ts";
 import type { Client } from "../client/client.ts";
@@ -18,6 +19,7 @@ import { operatorRoutes } from "./operators/operator-routes.ts";
 import { relayedNodes } from "./operators/relayed-nodes.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
 import type { NodeSecret } from "./secret.ts";
+import type { NodeServices } from "./service/node-service.ts";
 import { prepareSocket } from "./socket-file.ts";
 
 /** What is served over HTTP. */
@@ -29,7 +31,7 @@ export interface OpenDoorsOptions {
   readonly health: NodeHealth;
   /** Calls of operators are passed on over its bus. */
   readonly client: Client | undefined;
-  readonly service: Partial<ServiceImpl<typeof NodeService>>;
+  readonly services: NodeServices;
   readonly sessions: ServiceImpl<typeof SessionService>;
 }
 
@@ -50,17 +52,18 @@ export interface OpenDoors {
  * @throws {ConnectError} `unavailable` where the port is taken, and as `prepareSocket`
  */
 export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
-  const { options, secret, access, store, health, client, service, sessions } = parts;
+  const { options, secret, access, store, health, client, services, sessions } = parts;
   const { host, port, socketPath, limits, allowedOrigins, logger, node } = options;
   const allows = (token: string) => access.standingWith(token) !== "anyone";
   const { listener, bounds } = nodeListener({
     routes(router) {
       router.service(Health, health.service);
       router.service(SessionService, sessions);
-      if (client === undefined) return void router.service(NodeService, service);
+      router.service(LeaseService, services.leases);
+      if (client === undefined) return void router.service(NodeService, services.node);
       const nodes = new BusNodeClients(client.caller);
       const admit = (what: string) => ({ values }: HandlerContext) => mustBe("trusted", values.get(standingKey), what);
-      router.service(NodeService, relayedNodes(service, { node, nodes, admit: admit("Cannot reach another node") }));
+      router.service(NodeService, relayedNodes(services.node, { node, nodes, admit: admit("Cannot reach another node") }));
       operatorRoutes(router, { client, node, relays: true, admit: admit("Cannot call an operator") });
     },
     first: [pageAccess(allowedOrigins), batchRoute(sessions.batch, limits.maxMessageBytes)],

@@ -20,7 +20,7 @@ import { type ResolvedSidecarOptions, resolveSidecarOptions, type SidecarOptions
 import { startWithOperators } from "./own-operators.ts";
 import { NodeSecret } from "./secret.ts";
 import { describeNode } from "./service/describe.ts";
-import { type NodeServicePlace, sidecarService } from "./service/node-service.ts";
+import { type NodeServicePlace, nodeServices } from "./service/node-service.ts";
 import { sessionService } from "./service/session-service.ts";
 import { Watches } from "./service/watches.ts";
 import { Pulls } from "./session/pulls.ts";
@@ -107,7 +107,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
   };
   const describe = () => describeNode(facts, { store, segments, gpus, sessions });
   const parts = { store, watches: new Watches(store, limits.maxWatches), describe };
-  const service = (place: NodeServicePlace) => sidecarService(parts, place);
+  const service = (place: NodeServicePlace) => nodeServices(parts, place);
 
   const secret = new NodeSecret();
   const health = new NodeHealth();
@@ -119,7 +119,7 @@ async function assemble(options: ResolvedSidecarOptions, endings: Endings): Prom
     health,
     client: bus?.client,
     sessions: sessionService(sessions),
-    service: service({
+    services: service({
       maxMessageBytes: limits.maxMessageBytes,
       way: "http",
       standingOf: ({ values }) => values.get(standingKey),

@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { Code, createClient } from "@connectrpc/connect";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import { LeaseService } from "../../gen/waybill/v1/lease_pb.ts";
 import { NodeService } from "../../gen/waybill/v1/node_pb.ts";
 import { SessionService } from "../../gen/waybill/v1/session_pb.ts";
 import { secretFileOf } from "../../src/data/node-socket.ts";
@@ -111,6 +112,7 @@ describe("a node's one port and its socket", () => {
 describe("who may do what on a node", () => {
   test("is told by the secret of the start, tokens and capabilities", async () => {
     const service = createClient(NodeService, transportTo(node, "connect over HTTP/1.1"));
+    const leases = createClient(LeaseService, transportTo(node, "connect over HTTP/1.1"));
     const sessions = createClient(SessionService, transportTo(node, "connect over HTTP/1.1"));
     const start = { part: { case: "start" as const, value: { dtype: "UINT8", shape: [0n], byteSize: 0n } } };
     const stream = async function* () {
@@ -122,8 +124,8 @@ describe("who may do what on a node", () => {
       put: (options) => service.put({ dtype: "UINT8", shape: [0n] }, options),
       putStream: (options) => service.putStream(stream(), options),
       describe: (options) => service.describe({}, options),
-      list: (options) => first(service.list({}, options)),
-      watch: (options) => first(service.watch({}, options)),
+      list: (options) => first(leases.list({}, options)),
+      watch: (options) => first(leases.watch({}, options)),
       attach: (options) => first(sessions.attach({ name: "x" }, options)),
     };
     const secret = await local(node);

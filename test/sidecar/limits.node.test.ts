@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { Code } from "@connectrpc/connect";
 import { bytesTensor, Cleanup, failure } from "../data/support.ts";
 import { until } from "../support/program.ts";
-import { attach, bearer, local, rawConnection, serviceOf, startNode, token } from "./support/node.ts";
+import { attach, bearer, leasesOf, local, rawConnection, serviceOf, startNode, token } from "./support/node.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -101,10 +101,11 @@ describe("a node's bounds", () => {
     await (await attach(cleanup, node)).leave();
 
     const service = serviceOf(node);
+    const leases = leasesOf(node);
     const options = await local(node);
-    const watching = service.watch({}, options)[Symbol.asyncIterator]();
+    const watching = leases.watch({}, options)[Symbol.asyncIterator]();
     await watching.next();
-    expect(await failure(service.watch({}, options)[Symbol.asyncIterator]().next())).toMatchObject({
+    expect(await failure(leases.watch({}, options)[Symbol.asyncIterator]().next())).toMatchObject({
       code: Code.ResourceExhausted,
     });
     expect(await failure(service.put({ dtype: "UINT8", shape: [1n], data: new Uint8Array(20_000) }, options))).toMatchObject({

@@ -7,7 +7,7 @@ import { bytesTensor, Cleanup, failure } from "../data/support.ts";
 import { until } from "../support/program.ts";
 import { noSharedMemory } from "../support/sidecar.ts";
 import { testUnless } from "../support/skip.ts";
-import { attach, type AttachedWorker, local, serviceOf, startNode } from "./support/node.ts";
+import { attach, type AttachedWorker, leasesOf, local, startNode } from "./support/node.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -147,17 +147,17 @@ describe("a worker's session", () => {
 describe("watching and listing a node", () => {
   test("tell of ends, each with its cause, to who holds a lease or may see all", async () => {
     const node = await startNode(cleanup);
-    const service = serviceOf(node);
+    const leases = leasesOf(node);
     const [a, b] = [
       await node.store.put(bytesTensor(8), { holder: "me" }),
       await node.store.put(bytesTensor(9), { leaseMs: 80 }),
     ];
     const tensors = [a, b].map(({ reference, capability }) => ({ reference, capability }));
-    const own = service.watch({ tensors })[Symbol.asyncIterator]();
-    const all = service.watch({}, await local(node))[Symbol.asyncIterator]();
+    const own = leases.watch({ tensors })[Symbol.asyncIterator]();
+    const all = leases.watch({}, await local(node))[Symbol.asyncIterator]();
     await Promise.all([own.next(), all.next()]);
     const listed = [];
-    for await (const page of service.list({}, await local(node))) listed.push(...page.tensors);
+    for await (const page of leases.list({}, await local(node))) listed.push(...page.tensors);
     expect(listed.map(({ holder, byteSize }) => [holder, byteSize])).toEqual([["me", 8n], ["", 9n]]);
     await node.store.release(a);
     for (const watch of [own, all]) {
@@ -171,7 +171,7 @@ describe("watching and listing a node", () => {
     }
     // It has nothing to wait for any more.
     expect((await own.next()).done).toBe(true);
-    const gone = service.watch({ tensors })[Symbol.asyncIterator]();
+    const gone = leases.watch({ tensors })[Symbol.asyncIterator]();
     expect(await failure(gone.next())).toMatchObject({ code: Code.PermissionDenied });
   });
 });

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file waybill/v1/node.proto.
  */
 export const file_waybill_v1_node: GenFile = /*@__PURE__*/
-  fileDesc("ChV3YXliaWxsL3YxL25vZGUucHJvdG8SCndheWJpbGwudjEijgEKClB1dFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBIQCghsZWFzZV9tcxgFIAEoDRIOCgZvZmZzZXQYBiABKAQSDAoEZGF0YRgHIAEoDBIMCgRvbmNlGAggASgIImQKC1B1dFJlc3BvbnNlEhEKCXVwbG9hZF9pZBgBIAEoCRIQCghyZWNlaXZlZBgCIAEoBBIwCgpkZXNjcmlwdG9yGAMgASgLMhwud2F5YmlsbC52MS5UZW5zb3JEZXNjcmlwdG9yIjgKD1RlbnNvclJlZmVyZW5jZRIRCglyZWZlcmVuY2UYASABKAwSEgoKY2FwYWJpbGl0eRgCIAEoDCJuCgpHZXRSZXF1ZXN0EisKBnRlbnNvchgBIAEoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSEwoLY2h1bmtfYnl0ZXMYBCABKA0iGwoLR2V0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCJbCgxTaGFyZVJlcXVlc3QSKwoGdGVuc29yGAEgASgLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2USEAoIbGVhc2VfbXMYAiABKA0SDAoEb25jZRgDIAEoCCJBCg1TaGFyZVJlc3BvbnNlEjAKCmRlc2NyaXB0b3IYASABKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3IiTgoMVG91Y2hSZXF1ZXN0EiwKB3RlbnNvcnMYASADKAsyGy53YXliaWxsLnYxLlRlbnNvclJlZmVyZW5jZRIQCghsZWFzZV9tcxgCIAEoDSImCg1Ub3VjaFJlc3BvbnNlEhUKDWV4cGlyZXNfYXRfbXMYASABKAMiUAoOUmVsZWFzZVJlcXVlc3QSLAoHdGVuc29ycxgBIAMoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGNvbnN1bWVkGAIgASgIIhEKD1JlbGVhc2VSZXNwb25zZSIRCg9EZXNjcmliZVJlcXVlc3QixAMKEERlc2NyaWJlUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIPCgdydW50aW1lGAIgASgJEhQKDGJ1ZGdldF9ieXRlcxgDIAEoBBISCgp1c2VkX2J5dGVzGAQgASgEEg4KBmxlYXNlcxgFIAEoDRIdCgR3YXlzGAYgAygLMg8ud2F5YmlsbC52MS5XYXkSEAoIc3RhcnRfaWQYByABKAwSDAoEaG9zdBgIIAEoCRImCgZuYXRpdmUYCSADKAsyFi53YXliaWxsLnYxLk5hdGl2ZVBhcnQSMAoOdWN4X3RyYW5zcG9ydHMYCiADKAsyGC53YXliaWxsLnYxLlVjeFRyYW5zcG9ydBIhCgZhcmVuYXMYCyADKAsyES53YXliaWxsLnYxLkFyZW5hEh0KBGdwdXMYDCADKAsyDy53YXliaWxsLnYxLkdwdRINCgVub3RlcxgNIAMoCRIQCghzZXNzaW9ucxgOIAEoDRIMCgRwaW5zGA8gASgNEg8KB3VwbG9hZHMYECABKA0SDwoHd2FpdGluZxgRIAEoDRIVCg1sZWFrZWRfbGVhc2VzGBIgASgEEhQKDGxlYWtlZF9ieXRlcxgTIAEoBCJOCgpOYXRpdmVQYXJ0EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg8KB3ZlcnNpb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIiwKDFVjeFRyYW5zcG9ydBIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCSKOAQoFQXJlbmESJgoGbWVtb3J5GAEgASgOMhYud2F5YmlsbC52MS5NZW1vcnlLaW5kEg4KBmRldmljZRgCIAEoDRIPCgdiYWNraW5nGAMgASgJEhAKCHNlZ21lbnRzGAQgASgNEhYKDmNhcGFjaXR5X2J5dGVzGAUgASgEEhIKCnVzZWRfYnl0ZXMYBiABKAQiOQoDR3B1Eg4KBmRldmljZRgBIAEoDRIMCgRuYW1lGAIgASgJEhQKDG1lbW9yeV9ieXRlcxgDIAEoBCJXChBQdXRTdHJlYW1SZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhoud2F5YmlsbC52MS5QdXRTdHJlYW1TdGFydEgAEg4KBGRhdGEYAiABKAxIAEIGCgRwYXJ0ImEKDlB1dFN0cmVhbVN0YXJ0Eg0KBWR0eXBlGAEgASgJEg0KBXNoYXBlGAIgAygDEhEKCWJ5dGVfc2l6ZRgDIAEoBBIQCghsZWFzZV9tcxgEIAEoDRIMCgRvbmNlGAUgASgIIkUKEVB1dFN0cmVhbVJlc3BvbnNlEjAKCmRlc2NyaXB0b3IYASABKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3IiHAoLTGlzdFJlcXVlc3QSDQoFbGltaXQYASABKA0iNwoMTGlzdFJlc3BvbnNlEicKB3RlbnNvcnMYASADKAsyFi53YXliaWxsLnYxLkhlbGRUZW5zb3IixAEKCkhlbGRUZW5zb3ISCgoCaWQYASABKAkSDQoFZHR5cGUYAiABKAkSDQoFc2hhcGUYAyADKAMSEQoJYnl0ZV9zaXplGAQgASgEEiYKBm1lbW9yeRgFIAEoDjIWLndheWJpbGwudjEuTWVtb3J5S2luZBIOCgZkZXZpY2UYBiABKA0SDgoGaG9sZGVyGAcgASgJEhUKDWV4cGlyZXNfYXRfbXMYCCABKAMSDAoEb25jZRgJIAEoCBIMCgRwaW5zGAogASgNIjwKDFdhdGNoUmVxdWVzdBIsCgd0ZW5zb3JzGAEgAygLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2UiQwoNV2F0Y2hSZXNwb25zZRIiCgRlbmRzGAEgAygLMhQud2F5YmlsbC52MS5MZWFzZUVuZBIOCgZtaXNzZWQYAiABKAQiLAoITGVhc2VFbmQSEQoJcmVmZXJlbmNlGAEgASgMEg0KBWNhdXNlGAIgASgJMugECgtOb2RlU2VydmljZRI2CgNQdXQSFi53YXliaWxsLnYxLlB1dFJlcXVlc3QaFy53YXliaWxsLnYxLlB1dFJlc3BvbnNlEj0KA0dldBIWLndheWJpbGwudjEuR2V0UmVxdWVzdBoXLndheWJpbGwudjEuR2V0UmVzcG9uc2UiA5ACATABEjwKBVNoYXJlEhgud2F5YmlsbC52MS5TaGFyZVJlcXVlc3QaGS53YXliaWxsLnYxLlNoYXJlUmVzcG9uc2USQQoFVG91Y2gSGC53YXliaWxsLnYxLlRvdWNoUmVxdWVzdBoZLndheWJpbGwudjEuVG91Y2hSZXNwb25zZSIDkAICEkcKB1JlbGVhc2USGi53YXliaWxsLnYxLlJlbGVhc2VSZXF1ZXN0Ghsud2F5YmlsbC52MS5SZWxlYXNlUmVzcG9uc2UiA5ACAhJKCghEZXNjcmliZRIbLndheWJpbGwudjEuRGVzY3JpYmVSZXF1ZXN0Ghwud2F5YmlsbC52MS5EZXNjcmliZVJlc3BvbnNlIgOQAgESSgoJUHV0U3RyZWFtEhwud2F5YmlsbC52MS5QdXRTdHJlYW1SZXF1ZXN0Gh0ud2F5YmlsbC52MS5QdXRTdHJlYW1SZXNwb25zZSgBEkAKBExpc3QSFy53YXliaWxsLnYxLkxpc3RSZXF1ZXN0Ghgud2F5YmlsbC52MS5MaXN0UmVzcG9uc2UiA5ACATABEj4KBVdhdGNoEhgud2F5YmlsbC52MS5XYXRjaFJlcXVlc3QaGS53YXliaWxsLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_waybill_v1_tensor]);
+  fileDesc("ChV3YXliaWxsL3YxL25vZGUucHJvdG8SCndheWJpbGwudjEijgEKClB1dFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg0KBWR0eXBlGAIgASgJEg0KBXNoYXBlGAMgAygDEhEKCWJ5dGVfc2l6ZRgEIAEoBBIQCghsZWFzZV9tcxgFIAEoDRIOCgZvZmZzZXQYBiABKAQSDAoEZGF0YRgHIAEoDBIMCgRvbmNlGAggASgIImQKC1B1dFJlc3BvbnNlEhEKCXVwbG9hZF9pZBgBIAEoCRIQCghyZWNlaXZlZBgCIAEoBBIwCgpkZXNjcmlwdG9yGAMgASgLMhwud2F5YmlsbC52MS5UZW5zb3JEZXNjcmlwdG9yIjgKD1RlbnNvclJlZmVyZW5jZRIRCglyZWZlcmVuY2UYASABKAwSEgoKY2FwYWJpbGl0eRgCIAEoDCJuCgpHZXRSZXF1ZXN0EisKBnRlbnNvchgBIAEoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEg4KBm9mZnNldBgCIAEoBBIOCgZsZW5ndGgYAyABKAQSEwoLY2h1bmtfYnl0ZXMYBCABKA0iGwoLR2V0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCJbCgxTaGFyZVJlcXVlc3QSKwoGdGVuc29yGAEgASgLMhsud2F5YmlsbC52MS5UZW5zb3JSZWZlcmVuY2USEAoIbGVhc2VfbXMYAiABKA0SDAoEb25jZRgDIAEoCCJBCg1TaGFyZVJlc3BvbnNlEjAKCmRlc2NyaXB0b3IYASABKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3IiTgoMVG91Y2hSZXF1ZXN0EiwKB3RlbnNvcnMYASADKAsyGy53YXliaWxsLnYxLlRlbnNvclJlZmVyZW5jZRIQCghsZWFzZV9tcxgCIAEoDSImCg1Ub3VjaFJlc3BvbnNlEhUKDWV4cGlyZXNfYXRfbXMYASABKAMiUAoOUmVsZWFzZVJlcXVlc3QSLAoHdGVuc29ycxgBIAMoCzIbLndheWJpbGwudjEuVGVuc29yUmVmZXJlbmNlEhAKCGNvbnN1bWVkGAIgASgIIhEKD1JlbGVhc2VSZXNwb25zZSIRCg9EZXNjcmliZVJlcXVlc3QixAMKEERlc2NyaWJlUmVzcG9uc2USDAoEbm9kZRgBIAEoCRIPCgdydW50aW1lGAIgASgJEhQKDGJ1ZGdldF9ieXRlcxgDIAEoBBISCgp1c2VkX2J5dGVzGAQgASgEEg4KBmxlYXNlcxgFIAEoDRIdCgR3YXlzGAYgAygLMg8ud2F5YmlsbC52MS5XYXkSEAoIc3RhcnRfaWQYByABKAwSDAoEaG9zdBgIIAEoCRImCgZuYXRpdmUYCSADKAsyFi53YXliaWxsLnYxLk5hdGl2ZVBhcnQSMAoOdWN4X3RyYW5zcG9ydHMYCiADKAsyGC53YXliaWxsLnYxLlVjeFRyYW5zcG9ydBIhCgZhcmVuYXMYCyADKAsyES53YXliaWxsLnYxLkFyZW5hEh0KBGdwdXMYDCADKAsyDy53YXliaWxsLnYxLkdwdRINCgVub3RlcxgNIAMoCRIQCghzZXNzaW9ucxgOIAEoDRIMCgRwaW5zGA8gASgNEg8KB3VwbG9hZHMYECABKA0SDwoHd2FpdGluZxgRIAEoDRIVCg1sZWFrZWRfbGVhc2VzGBIgASgEEhQKDGxlYWtlZF9ieXRlcxgTIAEoBCJOCgpOYXRpdmVQYXJ0EgwKBG5hbWUYASABKAkSEQoJYXZhaWxhYmxlGAIgASgIEg8KB3ZlcnNpb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIiwKDFVjeFRyYW5zcG9ydBIMCgRuYW1lGAEgASgJEg4KBmRldmljZRgCIAEoCSKOAQoFQXJlbmESJgoGbWVtb3J5GAEgASgOMhYud2F5YmlsbC52MS5NZW1vcnlLaW5kEg4KBmRldmljZRgCIAEoDRIPCgdiYWNraW5nGAMgASgJEhAKCHNlZ21lbnRzGAQgASgNEhYKDmNhcGFjaXR5X2J5dGVzGAUgASgEEhIKCnVzZWRfYnl0ZXMYBiABKAQiOQoDR3B1Eg4KBmRldmljZRgBIAEoDRIMCgRuYW1lGAIgASgJEhQKDG1lbW9yeV9ieXRlcxgDIAEoBCJXChBQdXRTdHJlYW1SZXF1ZXN0EisKBXN0YXJ0GAEgASgLMhoud2F5YmlsbC52MS5QdXRTdHJlYW1TdGFydEgAEg4KBGRhdGEYAiABKAxIAEIGCgRwYXJ0ImEKDlB1dFN0cmVhbVN0YXJ0Eg0KBWR0eXBlGAEgASgJEg0KBXNoYXBlGAIgAygDEhEKCWJ5dGVfc2l6ZRgDIAEoBBIQCghsZWFzZV9tcxgEIAEoDRIMCgRvbmNlGAUgASgIIkUKEVB1dFN0cmVhbVJlc3BvbnNlEjAKCmRlc2NyaXB0b3IYASABKAsyHC53YXliaWxsLnYxLlRlbnNvckRlc2NyaXB0b3Iy5gMKC05vZGVTZXJ2aWNlEjYKA1B1dBIWLndheWJpbGwudjEuUHV0UmVxdWVzdBoXLndheWJpbGwudjEuUHV0UmVzcG9uc2USPQoDR2V0EhYud2F5YmlsbC52MS5HZXRSZXF1ZXN0Ghcud2F5YmlsbC52MS5HZXRSZXNwb25zZSIDkAIBMAESPAoFU2hhcmUSGC53YXliaWxsLnYxLlNoYXJlUmVxdWVzdBoZLndheWJpbGwudjEuU2hhcmVSZXNwb25zZRJBCgVUb3VjaBIYLndheWJpbGwudjEuVG91Y2hSZXF1ZXN0Ghkud2F5YmlsbC52MS5Ub3VjaFJlc3BvbnNlIgOQAgISRwoHUmVsZWFzZRIaLndheWJpbGwudjEuUmVsZWFzZVJlcXVlc3QaGy53YXliaWxsLnYxLlJlbGVhc2VSZXNwb25zZSIDkAICEkoKCERlc2NyaWJlEhsud2F5YmlsbC52MS5EZXNjcmliZVJlcXVlc3QaHC53YXliaWxsLnYxLkRlc2NyaWJlUmVzcG9uc2UiA5ACARJKCglQdXRTdHJlYW0SHC53YXliaWxsLnYxLlB1dFN0cmVhbVJlcXVlc3QaHS53YXliaWxsLnYxLlB1dFN0cmVhbVJlc3BvbnNlKAFiBnByb3RvMw", [file_waybill_v1_tensor]);
 
 /**
  * @generated from message waybill.v1.PutRequest
@@ -667,179 +667,6 @@ export const PutStreamResponseSchema: GenMessage<PutStreamResponse> = /*@__PURE_
   messageDesc(file_waybill_v1_node, 19);
 
 /**
- * @generated from message waybill.v1.ListRequest
- */
-export type ListRequest = Message<"waybill.v1.ListRequest"> & {
-  /**
-   * Tensors at most; 0 is all.
-   *
-   * @generated from field: uint32 limit = 1;
-   */
-  limit: number;
-};
-
-/**
- * Describes the message waybill.v1.ListRequest.
- * Use `create(ListRequestSchema)` to create a new message.
- */
-export const ListRequestSchema: GenMessage<ListRequest> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 20);
-
-/**
- * @generated from message waybill.v1.ListResponse
- */
-export type ListResponse = Message<"waybill.v1.ListResponse"> & {
-  /**
-   * @generated from field: repeated waybill.v1.HeldTensor tensors = 1;
-   */
-  tensors: HeldTensor[];
-};
-
-/**
- * Describes the message waybill.v1.ListResponse.
- * Use `create(ListResponseSchema)` to create a new message.
- */
-export const ListResponseSchema: GenMessage<ListResponse> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 21);
-
-/**
- * A lease, without the proof that one may use it.
- *
- * @generated from message waybill.v1.HeldTensor
- */
-export type HeldTensor = Message<"waybill.v1.HeldTensor"> & {
-  /**
-   * The beginning of its reference in hexadecimal digits: enough to tell leases apart.
-   *
-   * @generated from field: string id = 1;
-   */
-  id: string;
-
-  /**
-   * @generated from field: string dtype = 2;
-   */
-  dtype: string;
-
-  /**
-   * @generated from field: repeated int64 shape = 3;
-   */
-  shape: bigint[];
-
-  /**
-   * @generated from field: uint64 byte_size = 4;
-   */
-  byteSize: bigint;
-
-  /**
-   * @generated from field: waybill.v1.MemoryKind memory = 5;
-   */
-  memory: MemoryKind;
-
-  /**
-   * @generated from field: uint32 device = 6;
-   */
-  device: number;
-
-  /**
-   * Whom it is for; empty where nobody said.
-   *
-   * @generated from field: string holder = 7;
-   */
-  holder: string;
-
-  /**
-   * @generated from field: int64 expires_at_ms = 8;
-   */
-  expiresAtMs: bigint;
-
-  /**
-   * @generated from field: bool once = 9;
-   */
-  once: boolean;
-
-  /**
-   * Of all leases of its bytes.
-   *
-   * @generated from field: uint32 pins = 10;
-   */
-  pins: number;
-};
-
-/**
- * Describes the message waybill.v1.HeldTensor.
- * Use `create(HeldTensorSchema)` to create a new message.
- */
-export const HeldTensorSchema: GenMessage<HeldTensor> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 22);
-
-/**
- * @generated from message waybill.v1.WatchRequest
- */
-export type WatchRequest = Message<"waybill.v1.WatchRequest"> & {
-  /**
-   * Leases to watch; none is all of the node's, for those who may list them.
-   *
-   * @generated from field: repeated waybill.v1.TensorReference tensors = 1;
-   */
-  tensors: TensorReference[];
-};
-
-/**
- * Describes the message waybill.v1.WatchRequest.
- * Use `create(WatchRequestSchema)` to create a new message.
- */
-export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 23);
-
-/**
- * @generated from message waybill.v1.WatchResponse
- */
-export type WatchResponse = Message<"waybill.v1.WatchResponse"> & {
-  /**
-   * @generated from field: repeated waybill.v1.LeaseEnd ends = 1;
-   */
-  ends: LeaseEnd[];
-
-  /**
-   * Ends that were dropped because the caller read too slowly.
-   *
-   * @generated from field: uint64 missed = 2;
-   */
-  missed: bigint;
-};
-
-/**
- * Describes the message waybill.v1.WatchResponse.
- * Use `create(WatchResponseSchema)` to create a new message.
- */
-export const WatchResponseSchema: GenMessage<WatchResponse> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 24);
-
-/**
- * @generated from message waybill.v1.LeaseEnd
- */
-export type LeaseEnd = Message<"waybill.v1.LeaseEnd"> & {
-  /**
-   * @generated from field: bytes reference = 1;
-   */
-  reference: Uint8Array;
-
-  /**
-   * released, consumed, expired or closed.
-   *
-   * @generated from field: string cause = 2;
-   */
-  cause: string;
-};
-
-/**
- * Describes the message waybill.v1.LeaseEnd.
- * Use `create(LeaseEndSchema)` to create a new message.
- */
-export const LeaseEndSchema: GenMessage<LeaseEnd> = /*@__PURE__*/
-  messageDesc(file_waybill_v1_node, 25);
-
-/**
  * The tensors of one node: its sidecar's arenas, or a worker's own memory.
  *
  * @generated from service waybill.v1.NodeService
@@ -914,26 +741,6 @@ export const NodeService: GenService<{
     methodKind: "client_streaming";
     input: typeof PutStreamRequestSchema;
     output: typeof PutStreamResponseSchema;
-  },
-  /**
-   * What the node holds, for whom and until when; never a capability. Answers end with the last lease.
-   *
-   * @generated from rpc waybill.v1.NodeService.List
-   */
-  list: {
-    methodKind: "server_streaming";
-    input: typeof ListRequestSchema;
-    output: typeof ListResponseSchema;
-  },
-  /**
-   * Tells of leases that end. For as long as the caller listens.
-   *
-   * @generated from rpc waybill.v1.NodeService.Watch
-   */
-  watch: {
-    methodKind: "server_streaming";
-    input: typeof WatchRequestSchema;
-    output: typeof WatchResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_waybill_v1_node, 0);

@@ -1,7 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { type Client as ConnectClient, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { type HeldTensor, NodeService } from "../../../gen/waybill/v1/node_pb.ts";
+import { type HeldTensor, LeaseService } from "../../../gen/waybill/v1/lease_pb.ts";
+import { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import type { Client } from "../../client/client.ts";
 import { secretFileOf } from "../../data/node-socket.ts";
 import { serviceRoute } from "../../rpc/route.ts";
@@ -56,7 +57,7 @@ export function heldByNodes(
       const known = sidecars.map((name) => `"${name}"`).join(", ") || "none";
       throw new ConnectError(`Cannot list the tensors of "${node}": the nodes with a sidecar are ${known}`, Code.NotFound);
     }
-    return await Promise.all(names.map((name) => ask(name, serviceOver(client, name), limit)));
+    return await Promise.all(names.map((name) => ask(name, transportOver(client, name), limit)));
   });
 }
 
@@ -78,22 +79,24 @@ export async function heldOverSocket(socketPath: string, limit: number): Promise
       return next(request);
     }],
   });
-  const service = createClient(NodeService, transport);
-  const { node } = await service.describe({}, { timeoutMs: TIMEOUT_MS });
-  return await ask(node, service, limit);
+  const { node } = await createClient(NodeService, transport).describe({}, { timeoutMs: TIMEOUT_MS });
+  return await ask(node, transport, limit);
 }
 
-function serviceOver(client: Client, node: string): ConnectClient<typeof NodeService> {
+function transportOver(client: Client, node: string): Transport {
   const { caller } = client;
   const route = serviceRoute(caller.subjects.nodeControl(node), `node "${node}"`);
-  return createClient(NodeService, new BusTransport({ caller, route }));
+  return new BusTransport({ caller, route });
 }
 
-async function ask(node: string, service: ConnectClient<typeof NodeService>, limit: number): Promise<HeldByNode> {
+async function ask(node: string, transport: Transport, limit: number): Promise<HeldByNode> {
   try {
-    const { usedBytes, budgetBytes, leases } = await service.describe({}, { timeoutMs: TIMEOUT_MS });
+    const { usedBytes, budgetBytes, leases } = await createClient(NodeService, transport).describe({}, {
+      timeoutMs: TIMEOUT_MS,
+    });
+    const pages = createClient(LeaseService, transport).list({ limit }, { timeoutMs: TIMEOUT_MS });
     const tensors: ShownTensor[] = [];
-    for await (const page of service.list({ limit }, { timeoutMs: TIMEOUT_MS })) tensors.push(...page.tensors.map(shown));
+    for await (const page of pages) tensors.push(...page.tensors.map(shown));
     return { node, usedBytes: Number(usedBytes), budgetBytes: Number(budgetBytes), leases, tensors };
   } catch (error) {
     return { node, tensors: [], error: ConnectError.from(error).rawMessage };

@@ -24,13 +24,13 @@ export interface NodeListenerOptions {
 /** Methods of the services that last as long as their callers want. */
 const ENDLESS: ReadonlySet<string> = new Set([
   "/waybill.v1.SessionService/Attach",
-  "/waybill.v1.NodeService/Watch",
+  "/waybill.v1.LeaseService/Watch",
   "/grpc.health.v1.Health/Watch",
 ]);
 
 /** Whether a request may take long. Calls of operators have deadlines of their own. */
 function kindOf(path: string, method: string): Bounded {
-  const own = /^\/(waybill\.v1\.(Node|Session)Service|v1)\//.test(path);
+  const own = /^\/(waybill\.v1\.(Node|Lease|Session)Service|v1)\//.test(path);
   const upload = path === "/waybill.v1.NodeService/PutStream" || method === "PUT";
   const endless = ENDLESS.has(path) || path.startsWith("/inference.") || path.startsWith("/waybill.v1.OperatorService/");
   return { upload: upload || endless && !own, endless };

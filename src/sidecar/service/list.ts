@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { HeldTensorSchema, ListRequest, ListResponseSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { HeldTensorSchema, ListRequest, ListResponseSchema } from "../../../gen/waybill/v1/lease_pb.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { shapeToWire } from "../../tensor/shape.ts";
 import { memoryToWire } from "../../waybill/descriptor.ts";
@@ -7,7 +7,7 @@ import { memoryToWire } from "../../waybill/descriptor.ts";
 /** Leases in one message. */
 const PAGE = 1_024;
 
-/** `NodeService.List`: what a store holds, as it is when each page is made. */
+/** `LeaseService.List`: what a store holds, as it is when each page is made. */
 export function* list(
   store: TensorStore,
   { limit }: Pick<ListRequest, "limit">,

@@ -1,10 +1,11 @@
 import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
+import type { LeaseService } from "../../../gen/waybill/v1/lease_pb.ts";
 import type { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import { nodeService } from "../../data/node-service.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { mustBe, type Standing } from "../access.ts";
 import { descriptionToWire, type NodeDescription } from "./describe.ts";
-import { list } from "./list.ts";
+import { leaseService } from "./lease-service.ts";
 import type { Watches } from "./watches.ts";
 
 /** What serves a node. */
@@ -25,13 +26,19 @@ export interface NodeServicePlace {
   readonly open?: boolean;
 }
 
-/** The whole node service, each method for who may use it. */
-export function sidecarService(host: NodeServiceHost, place: NodeServicePlace): Partial<ServiceImpl<typeof NodeService>> {
+/** A node's services, without those of its own workers. */
+export interface NodeServices {
+  readonly node: Partial<ServiceImpl<typeof NodeService>>;
+  readonly leases: Partial<ServiceImpl<typeof LeaseService>>;
+}
+
+/** What a node serves, each method for who may use it. */
+export function nodeServices(host: NodeServiceHost, place: NodeServicePlace): NodeServices {
   const { store, watches } = host;
   const { maxMessageBytes, way, standingOf, open = false } = place;
   const plain = nodeService(store, { maxMessageBytes, way });
   const trusted = (context: HandlerContext, action: string) => open || mustBe("trusted", standingOf(context), action);
-  return {
+  const node: NodeServices["node"] = {
     ...plain,
     put(request, context) {
       trusted(context, "Cannot upload");
@@ -45,13 +52,6 @@ export function sidecarService(host: NodeServiceHost, place: NodeServicePlace): 
       trusted(context, "Cannot describe a node");
       return descriptionToWire(host.describe());
     },
-    async *list(request, context) {
-      mustBe("trusted", standingOf(context), "Cannot list tensors");
-      yield* list(store, request);
-    },
-    async *watch(request, context) {
-      if (request.tensors.length === 0) mustBe("trusted", standingOf(context), "Cannot watch all leases");
-      yield* watches.watch(request, context);
-    },
   };
+  return { node, leases: leaseService(store, watches, standingOf) };
 }

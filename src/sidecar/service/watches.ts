@@ -1,6 +1,6 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { Code, type HandlerContext } from "@connectrpc/connect";
-import type { WatchRequest, WatchResponseSchema } from "../../../gen/waybill/v1/node_pb.ts";
+import type { WatchRequest, WatchResponseSchema } from "../../../gen/waybill/v1/lease_pb.ts";
 import { proofOf } from "../../data/node-service.ts";
 import type { TensorStore } from "../../data/store.ts";
 import { fault } from "../../rpc/error.ts";
@@ -33,7 +33,7 @@ export class Watches {
   }
 
   /**
-   * `NodeService.Watch`.
+   * `LeaseService.Watch`.
    *
    * @throws {ConnectError} `permission_denied` for a lease that is not there, or not the caller's to read, `resource_exhausted` past
    * the bound

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { LeaseService } from "../../../gen/waybill/v1/lease_pb.ts";
 import { NodeService } from "../../../gen/waybill/v1/node_pb.ts";
 import {
   type Attached,
@@ -76,6 +77,11 @@ export async function local({ socketPath }: { socketPath: string }): Promise<{ h
 /** Headers of who has a token. */
 export function bearer(text: string): { headers: { authorization: string } } {
   return { headers: { authorization: `Bearer ${text}` } };
+}
+
+/** What who looks after a node asks of it. */
+export function leasesOf(sidecar: Pick<Sidecar, "url" | "address">): Client<typeof LeaseService> {
+  return createClient(LeaseService, transportTo(sidecar, "connect over the Unix socket"));
 }
 
 /** What the machine's own workers ask of a node. */
