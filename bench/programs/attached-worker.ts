@@ -28,7 +28,7 @@ async function putShareRelease(payloadBytes: number): Promise<void> {
 
 async function look(waybill: string, payloadBytes: number): Promise<void> {
   const remote = data.open(waybill);
-  const { bytes } = await remote.fetch({ ways: ["shm"] });
+  const { bytes } = await remote.fetch({ via: ["shm"] });
   if (bytes.length !== payloadBytes) throw new Error(`${bytes.length} bytes came`);
   remote.letGo();
 }

@@ -10,7 +10,7 @@ import type { AnyWay, WayHandler, WayKind } from "./way-handler.ts";
 /** How to fetch. */
 export interface FetchOptions extends CallOptions {
   /** Only these kinds of ways. Default: all that are usable. */
-  ways?: readonly WayKind[];
+  via?: readonly WayKind[];
 }
 
 /** Bytes, and how they came. */
@@ -53,7 +53,7 @@ export function fetchBytes(
     const failures: string[] = [];
     let denied = false;
     for (const way of waysOf(routes, waybill)) {
-      if (options.ways !== undefined && !options.ways.includes(way.kind)) continue;
+      if (options.via !== undefined && !options.via.includes(way.kind)) continue;
       const handler = routes.handlers.get(way.kind);
       const refusal = handler === undefined ? "not supported here" : handler.refusal(way, waybill);
       if (handler === undefined || refusal !== undefined) {

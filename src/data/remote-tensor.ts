@@ -134,7 +134,7 @@ export class RemoteTensor<D extends DType = DType> implements AsyncDisposable {
     return withDeadline(`Cannot fetch ${this}`, options, async (signal) => {
       if (this.#pull.idle) this.#mustBeHeld("fetch");
       const tensor = await this.#pull.join(signal, async (pulling) => {
-        const { tensor, way, loan } = await this.#plane.fetch(this.#waybill, { ways: options.ways, signal: pulling });
+        const { tensor, way, loan } = await this.#plane.fetch(this.#waybill, { via: options.via, signal: pulling });
         if (pulling.aborted) {
           loan?.giveBack();
           throw abortError(pulling);

@@ -27,7 +27,7 @@ describe("DataPlane", () => {
     expect(store.describe().leases).toBe(2);
     const { message } = await failure(store.get(badWaybills(waybill, put.waybill)[0]!));
     for (const bad of badWaybills(waybill, put.waybill)) {
-      const denied = await failure(plane.fetch(bad, { ways: ["local"] }));
+      const denied = await failure(plane.fetch(bad, { via: ["local"] }));
       expect(denied).toMatchObject({ code: Code.PermissionDenied, message });
     }
     plane.removeStore(store);
@@ -42,7 +42,7 @@ describe("DataPlane", () => {
     const waybill = await store.put(bytesTensor(8));
     expect(waybill.ways.map(({ kind }) => kind)).toEqual(["http", "bus"]);
     expect((await plane.fetch(waybill)).way).toBe("http");
-    expect((await plane.fetch(waybill, { ways: ["bus"] })).way).toBe("bus");
+    expect((await plane.fetch(waybill, { via: ["bus"] })).way).toBe("bus");
     const fast: Way[] = [
       { kind: "shm", host: "h", segment: "s", offset: 0, generation: 1n },
       { kind: "ucx", address: "127.0.0.1:1", version: "1.22" },
@@ -68,9 +68,9 @@ describe("DataPlane", () => {
     expect(warnings[0]).toMatchObject({ node: "node-a", way: "http" });
     expect(store.describe().servedBytes).toEqual({ bus: 24 });
     // Asked for by name it is the only one, and a refusal is no failure of the way.
-    expect(await failure(plane.fetch(waybill, { ways: ["http"] }))).toMatchObject({ code: Code.Unavailable });
+    expect(await failure(plane.fetch(waybill, { via: ["http"] }))).toMatchObject({ code: Code.Unavailable });
     await store.release(waybill);
-    expect(await failure(plane.fetch(waybill, { ways: ["bus"] }))).toMatchObject({ code: Code.PermissionDenied });
+    expect(await failure(plane.fetch(waybill, { via: ["bus"] }))).toMatchObject({ code: Code.PermissionDenied });
     expect([failed.length, warnings.length]).toEqual([4, 1]);
   });
 

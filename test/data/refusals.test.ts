@@ -72,7 +72,7 @@ describe("a bad waybill", () => {
       const aimed = (way: Way): Way => (way.kind === "http" ? { kind: "http", url: url(way) } : way);
       const waybill = badOne.with({ ways: good.ways.map(aimed) });
       for (const [way, plane] of ways) {
-        const tried = await failure(plane.fetch(waybill, { ways: [way] }));
+        const tried = await failure(plane.fetch(waybill, { via: [way] }));
         expect([what, way, tried]).toMatchObject([what, way, { code: Code.PermissionDenied, message }]);
       }
       for (const plane of [here, elsewhere]) {
@@ -84,7 +84,7 @@ describe("a bad waybill", () => {
       expect([what, await failure(store.pin(waybill))]).toMatchObject([what, { code: Code.PermissionDenied, message }]);
     }
     expect(store.describe().leases).toBe(1);
-    for (const [way, plane] of ways) expect((await plane.fetch(good, { ways: [way] })).tensor.bytes).toEqual(pattern(8));
+    for (const [way, plane] of ways) expect((await plane.fetch(good, { via: [way] })).tensor.bytes).toEqual(pattern(8));
   });
 
   test("is refused whatever was changed in it, 100,000 times", async () => {

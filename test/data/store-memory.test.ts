@@ -242,7 +242,7 @@ describe("a store on a device", () => {
       const remote = plane.open(await store.put(tensor));
       expect([remote.memory, remote.device]).toEqual(["gpu", 1]);
       for (const way of ["http", "bus"] as const) {
-        const { tensor: fetched } = await plane.fetch(remote.waybill, { ways: [way] });
+        const { tensor: fetched } = await plane.fetch(remote.waybill, { via: [way] });
         expect([fetched.dtype, fetched.shape, same(fetched.bytes, tensor.bytes)]).toEqual([tensor.dtype, tensor.shape, true]);
       }
       const { bytes } = await own.read(remote.waybill, { offset: tensor.byteLength >> 1, length: tensor.byteLength >> 2 });

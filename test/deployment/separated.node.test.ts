@@ -93,7 +93,7 @@ describe("the users of a deployment's own broker", () => {
         const uploaded = await client.put(large);
         const { y } = await client.operator("double").infer({ x: uploaded }, { inline: false });
         if (!isRemoteTensor(y)) throw new Error("The answer should have come by reference");
-        expect((await y.fetch({ ways: ["bus"] })).data[399_999]).toBe(2);
+        expect((await y.fetch({ via: ["bus"] })).data[399_999]).toBe(2);
         await y.release();
         // Nobody reaches its tensors but over the bus.
         const served = await client.serveTensors({ http: false });

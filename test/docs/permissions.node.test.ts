@@ -83,7 +83,7 @@ describe("the documented permissions", () => {
     await handle.post({ x });
     const large = await handle.infer({ x: Tensor.from(new Float32Array(500_000)) }, { inline: false });
     if (!isRemoteTensor(large.y)) throw new Error("The answer should have come by reference");
-    expect(await large.y.fetch({ ways: ["bus"] })).toMatchObject({ byteLength: 2_000_000 });
+    expect(await large.y.fetch({ via: ["bus"] })).toMatchObject({ byteLength: 2_000_000 });
     await large.y.release();
     // The one slot is taken: what is canceled is still stored, and an instance deletes it.
     const first = handle.infer({ x }, { parameters: { waitMs: 400 } });

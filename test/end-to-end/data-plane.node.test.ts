@@ -91,7 +91,7 @@ describe("a tensor of another process", () => {
     for (const ways of [["http"], ["bus"], ["http"]] as const) {
       await Promise.all(outputs.flatMap((tensors, group) =>
         tensors.map(async ({ waybill }, i) => {
-          const { bytes } = await client.open(waybill).fetch({ ways });
+          const { bytes } = await client.open(waybill).fetch({ via: ways });
           expect(bytes.length).toBe(200_000 + i);
           expect(bytes.every((byte) => byte === group * 20 + i)).toBe(true);
         })

@@ -166,7 +166,7 @@ const reads: Behaviour = {
     for (const way of ["http", "bus"] as const) {
       const { x } = await client.operator("remote").infer({ n: Int32Array.of(300_000) });
       if (!(x instanceof RemoteTensor)) throw new Error(`A remote tensor is wanted, got ${x}`);
-      same(`bytes over ${way}`, (await x.fetch({ ways: [way] })).bytes.every((byte, at) => byte === at % 251), true);
+      same(`bytes over ${way}`, (await x.fetch({ via: [way] })).bytes.every((byte, at) => byte === at % 251), true);
       same("way", x.way, way);
       const { sum } = await client.operator("sum").infer({ x });
       same("sum of what was passed on", (await sum!.fetch()).toNumbers(), [total(pattern(300_000))]);

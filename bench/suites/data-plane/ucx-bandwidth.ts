@@ -6,6 +6,7 @@ import { MB, startUcxWorld, TRANSPORTS, ucxLibrary } from "./ucx-world.ts";
 
 /** What is required of a size, and how often the floor sends it. */
 const SIZES = [
+  { bytes: 1_024 * MB, iterations: 6, atLeast: { posix: undefined, tcp: undefined } },
   { bytes: 64 * MB, iterations: 60, atLeast: { posix: 0.85, tcp: 0.85 } },
   { bytes: MB, iterations: 2_000, atLeast: { posix: undefined, tcp: 0.8 } },
 ] as const;

@@ -130,7 +130,7 @@ export class Pulls {
     const { data } = this.#host;
     const reservation = await this.#reserve(waybill, signal);
     try {
-      const { tensor, way } = await data.fetch(waybill, { ways: via.length === 0 ? undefined : via, signal });
+      const { tensor, way } = await data.fetch(waybill, { via: via.length === 0 ? undefined : via, signal });
       copyIn(reservation.block, 0, tensor.bytes);
       return { reservation, way };
     } catch (error) {

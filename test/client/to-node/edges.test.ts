@@ -239,7 +239,7 @@ for (const protocol of protocols) {
       expect(remote.node).not.toBe("front");
       const shared = await remote.share();
       await remote.release();
-      expect((await shared.fetch({ ways: ["bus"] })).byteLength).toBe(100_000);
+      expect((await shared.fetch({ via: ["bus"] })).byteLength).toBe(100_000);
       await shared.release();
       await client.close();
     });

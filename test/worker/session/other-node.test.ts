@@ -72,14 +72,14 @@ describe("tensors of another node", () => {
   testUnless(noWire, "are refused alike whatever is wrong with their waybills", async () => {
     const [good, other] = [await owner.home.put(bytesTensor(100)), await owner.home.put(bytesTensor(100))];
     for (const bad of badWaybills(good, other)) {
-      const error = await failure(reader.plane.open(bad).fetch({ ways: ["ucx"] }));
+      const error = await failure(reader.plane.open(bad).fetch({ via: ["ucx"] }));
       expect([error.code, error.rawMessage]).toEqual([
         Code.PermissionDenied,
         "Cannot use the tensor: it needs a valid capability for this, got none",
       ]);
     }
     for (const waybill of [good, other]) await owner.plane.release(waybill);
-    expect((await failure(reader.plane.open(good).fetch({ ways: ["ucx"] }))).code).toBe(Code.PermissionDenied);
+    expect((await failure(reader.plane.open(good).fetch({ via: ["ucx"] }))).code).toBe(Code.PermissionDenied);
   });
 
   testUnless(noWire, "come by the next way when their node's UCX is gone", async () => {

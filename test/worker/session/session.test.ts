@@ -99,7 +99,7 @@ describe("a worker's session with its sidecar", () => {
     const { home, plane } = await attached();
     const [good, other] = [await home.put(bytesTensor(100)), await home.put(bytesTensor(100))];
     for (const bad of badWaybills(good, other)) {
-      const error = await failure(plane.open(bad).fetch({ ways: ["shm"] }));
+      const error = await failure(plane.open(bad).fetch({ via: ["shm"] }));
       expect([error.code, error.rawMessage]).toEqual([
         Code.PermissionDenied,
         "Cannot use the tensor: it needs a valid capability for this, got none",
