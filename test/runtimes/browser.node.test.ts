@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { webBundle } from "../../scripts/lib/web-bundle.ts";
 import { skipped } from "../support/skip.ts";
 import type { PageResult } from "./browser/page.ts";
-import { behaviours } from "./behaviours.ts";
+import { type NodeWorld, startNode, TOKEN } from "../client/to-node/node-world.ts";
+import { behaviours, fetchBehaviours } from "./behaviours.ts";
 import { startWorld, type World } from "./world.ts";
 
 const names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -19,6 +20,7 @@ const html = `<!doctype html><meta charset="utf-8"><title>Waybill</title><h1>Way
 <script type="module" src="/page.js"></script>`;
 
 let world: World;
+let node: NodeWorld;
 let server: Server;
 let browser: ChildProcess;
 let profile: string;
@@ -31,6 +33,7 @@ async function servePage(): Promise<{ origin: string; reported: Promise<readonly
   server = createServer(async (request, response) => {
     const { pathname } = new URL(request.url ?? "", "http://page");
     if (pathname === "/cut") world.websocket.cut();
+    if (pathname === "/cut-node") node.cut();
     if (pathname === "/results") reported.resolve(JSON.parse(Buffer.concat(await Array.fromAsync(request)).toString()));
     response.setHeader("content-type", pathname === "/page.js" ? "text/javascript" : "text/html");
     response.end(pathname === "/page.js" ? code : html);
@@ -44,9 +47,9 @@ if (binary === undefined) {
 } else {
   beforeAll(async () => {
     const { origin, reported } = await servePage();
-    world = await startWorld(origin);
+    [world, node] = await Promise.all([startWorld(origin), startNode(origin)]);
     profile = await mkdtemp(join(tmpdir(), "waybill-chromium-"));
-    const page = `${origin}/?broker=${encodeURIComponent(world.websocket.url)}`;
+    const page = `${origin}/?${new URLSearchParams({ broker: world.websocket.url, node: node.url, token: TOKEN })}`;
     const options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", `--user-data-dir=${profile}`];
     // In a process group of its own: its helpers end with it.
     browser = spawn(binary, [...options, page], { stdio: "ignore", detached: true });
@@ -63,16 +66,18 @@ if (binary === undefined) {
       await exited;
     }
     server?.close();
+    await node?.stop();
     await world?.stop();
     if (profile !== undefined) await rm(profile, { recursive: true, force: true, maxRetries: 5 });
   });
 
+  const passes = (name: string) => expect(results.find((other) => other.name === name)).toEqual({ name });
+
   describe("a client in a browser", () => {
-    for (const { name } of behaviours) {
-      test(name, () => {
-        const result = results.find((other) => other.name === name);
-        expect(result).toEqual({ name });
-      });
-    }
+    for (const { name } of behaviours) test(name, () => passes(name));
+  });
+
+  describe("a client in a browser, straight to a node", () => {
+    for (const { name } of fetchBehaviours) test(name, () => passes(`straight to a node: ${name}`));
   });
 }

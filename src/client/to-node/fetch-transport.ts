@@ -23,6 +23,7 @@ import { methodPath } from "../../rpc/transport.ts";
 import { inferCodecs } from "../../tensor/mod.ts";
 import { checkEncoding, checkUnary, endOf, httpError } from "./connect-answers.ts";
 import { envelope, envelopesOf } from "./envelopes.ts";
+import { setCallId } from "./headers.ts";
 
 const UNARY = "application/proto";
 const STREAM = "application/connect+proto";
@@ -102,6 +103,7 @@ export class FetchTransport implements Transport {
     const header = new Headers(given);
     header.set("content-type", type);
     header.set("connect-protocol-version", "1");
+    setCallId(header);
     if (timeoutMs !== undefined) header.set("connect-timeout-ms", String(timeoutMs));
     const url = `${this.#baseUrl}/${methodPath(method)}`;
     return { service: method.parent, requestMethod: "POST", url, header, contextValues };

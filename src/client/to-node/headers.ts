@@ -5,7 +5,7 @@
  */
 import { Code, ConnectError } from "@connectrpc/connect";
 import type { DispatchMode, OperatorRouteOptions } from "../../rpc/route.ts";
-import { isId } from "../../rpc/ids.ts";
+import { isId, randomId } from "../../rpc/ids.ts";
 import type { AnswerSource, BusCallOptions } from "../../rpc/transport.ts";
 
 /** How the node passes the request on. */
@@ -23,6 +23,8 @@ const PRIORITY = "waybill-priority";
 const IDEMPOTENCY_KEY = "waybill-idempotency-key";
 /** Whether running it twice is harmless. */
 const IDEMPOTENT = "waybill-idempotent";
+/** One call, however often a browser sends it. */
+const CALL = "waybill-call";
 /** Of requests to the tensor service: the node that is meant, where it is another one. */
 export const NODE_HEADER = "waybill-node";
 
@@ -51,6 +53,17 @@ export function requestHeaders(
 export function setOperator(headers: Headers, operator: string, version: string | undefined): void {
   headers.set(OPERATOR, encodeURIComponent(operator));
   if (version !== undefined) headers.set(VERSION, encodeURIComponent(version));
+}
+
+/** Says which call it is. */
+export function setCallId(headers: Headers): void {
+  headers.set(CALL, randomId());
+}
+
+/** Which call it is; `undefined` where nobody said so. */
+export function callIdOf(headers: Headers): string | undefined {
+  const id = headers.get(CALL);
+  return id !== null && isId(id) ? id : undefined;
 }
 
 /** What a stream of requests is for; `undefined` when its first one has to tell. */

@@ -4,6 +4,7 @@ import { OperatorService } from "../../../gen/waybill/v1/operator_pb.ts";
 import type { Client } from "../../client/client.ts";
 import { Forwarder } from "./forwarder.ts";
 import { listOperators } from "./list-operators.ts";
+import { SentAgain } from "./sent-again.ts";
 
 /** Room for names, parameters and what protobuf adds, beside what the bus takes. */
 const ROOM_BYTES = 64 * 1024;
@@ -31,25 +32,30 @@ export interface OperatorRoutesOptions {
 export function operatorRoutes(router: ConnectRouter, options: OperatorRoutesOptions): ConnectRouter {
   const { client, admit, maxCallMs = 86_400_000 } = options;
   const forwarder = new Forwarder(client.caller, maxCallMs);
+  const sentAgain = new SentAgain();
+  const take = (context: HandlerContext) => {
+    admit(context);
+    sentAgain.admit(context.requestHeader);
+  };
   const limits = { readMaxBytes: client.bus.maxPayloadBytes + ROOM_BYTES };
   return router
     .service(GRPCInferenceService, {
       modelInfer(request, context) {
-        admit(context);
+        take(context);
         return forwarder.infer(request, context);
       },
       modelStreamInfer(requests, context) {
-        admit(context);
+        take(context);
         return forwarder.converse(requests, context);
       },
     }, limits)
     .service(OperatorService, {
       inferStream(request, context) {
-        admit(context);
+        take(context);
         return forwarder.stream(request, context);
       },
       post(request, context) {
-        admit(context);
+        take(context);
         return forwarder.post(request, context);
       },
       listOperators(request, context) {

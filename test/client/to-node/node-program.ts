@@ -11,7 +11,7 @@ import { startWorker } from "../../../src/worker/mod.ts";
 import { serverCert, serverKey } from "../../bus/tls-fixture.ts";
 import { operators } from "../../runtimes/operators.ts";
 
-const { NODE_TOKEN = "", NODE_SOCKET = "", NODE_PORT = "0" } = process.env;
+const { NODE_TOKEN = "", NODE_SOCKET = "", NODE_PORT = "0", ALLOWED_ORIGIN = "" } = process.env;
 
 const headers = operator({
   name: "headers",
@@ -39,7 +39,7 @@ const sidecar = await startSidecar({
   port: Number(NODE_PORT),
   socketPath: NODE_SOCKET,
   tokens: [NODE_TOKEN],
-  allowedOrigins: ["https://app.example.com"],
+  allowedOrigins: ["https://app.example.com", ...(ALLOWED_ORIGIN === "" ? [] : [ALLOWED_ORIGIN])],
   over: over(),
 });
 process.once("SIGTERM", async () => {

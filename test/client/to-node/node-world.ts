@@ -63,15 +63,19 @@ class Path {
   }
 }
 
-/** Starts a node. */
-export async function startNode(): Promise<NodeWorld> {
+/**
+ * Starts a node.
+ *
+ * @param allowedOrigin the one whose pages may use it; default none
+ */
+export async function startNode(allowedOrigin: string = ""): Promise<NodeWorld> {
   const folder = await mkdtemp(join(tmpdir(), "waybill-node-"));
   const own = join(folder, "node.sock");
   const socket = join(folder, "path.sock");
   let port = 0;
   let secureUrl = "";
   const start = async () => {
-    const env = { NODE_TOKEN: TOKEN, NODE_SOCKET: own, NODE_PORT: String(port) };
+    const env = { NODE_TOKEN: TOKEN, NODE_SOCKET: own, NODE_PORT: String(port), ALLOWED_ORIGIN: allowedOrigin };
     const program = startProgram("test/client/to-node/node-program.ts", [], { env, runtime: "node" });
     const [, url = "", secure = ""] = await program.waitFor(/Serving on (\S+) and (\S+)\./, 60_000);
     port = Number(new URL(url).port);
