@@ -46,7 +46,8 @@ async function behind(command: readonly string[], folder: string, node: string):
   const told = { node, socketPath, budgetBytes: 2 ** 24, ucx: false, drainMs: 0 };
   const env = { WAYBILL_SIDECAR_OPTIONS: JSON.stringify(told), XDG_RUNTIME_DIR: folder, HOME: folder };
   const program = startProgram("src/sidecar/program.ts", [], { env, runtime: "node", through: command });
-  cleanup.defer(() => program.kill());
+  // What is killed leaves its memory to the next sidecar of its user, and these users have no other.
+  cleanup.defer(() => program.kill(command === newProcesses ? "SIGKILL" : "SIGTERM"));
   await program.waitFor(/"Serving"/);
   const [, url = ""] = /"url":"([^"]+)"/.exec(program.output) ?? [];
   return { program, place: { url, address: `unix:${socketPath}`, socketPath } };
