@@ -1,6 +1,7 @@
 import { base64Decode, base64Encode } from "@bufbuild/protobuf/wire";
 import { capabilityDenied } from "../waybill/capability.ts";
 import { REFERENCE_BYTES } from "../waybill/capability-format.ts";
+import { WAYBILL_PREFIX, waybillFromString } from "../waybill/encoding.ts";
 import { parseRange } from "./http-range.ts";
 import type { TensorStore } from "./store.ts";
 import type { StoredTensor, TensorProof } from "./store-types.ts";
@@ -21,15 +22,25 @@ export const EXPOSED_HEADERS: readonly string[] = [
 ];
 
 /**
- * The proof that a request gives: the reference in its path, the capability as its bearer token.
+ * The proof that a request gives: the reference in its path and the capability as its bearer token, or both in its path, as the
+ * waybill's string.
  *
  * @throws {ConnectError} `permission_denied`, as for a wrong one
  */
-export function proofOf(reference: string, authorization: string | undefined): TensorProof {
-  const bytes = decode(reference);
+export function proofOf(token: string, authorization: string | undefined): TensorProof {
+  if (token.startsWith(WAYBILL_PREFIX)) return proofIn(token);
+  const bytes = decode(token);
   const capability = decode(/^Bearer +([\w-]+)$/i.exec(authorization ?? "")?.[1] ?? "");
   if (bytes.length !== REFERENCE_BYTES || capability.length === 0) throw capabilityDenied();
   return { reference: bytes, capability };
+}
+
+function proofIn(waybill: string): TensorProof {
+  try {
+    return waybillFromString(waybill);
+  } catch {
+    throw capabilityDenied();
+  }
 }
 
 /** What a request says of the part that it wants: `range`, and the conditions of RFC 9110 §13. */
@@ -64,6 +75,8 @@ export async function getTensor(store: TensorStore, proof: TensorProof, wants: W
     "content-length": String(size),
     "content-type": "application/octet-stream",
     "etag": etag,
+    // The URL may hold the proof.
+    "referrer-policy": "no-referrer",
     "waybill-dtype": dtype,
     "waybill-expires-at-ms": String(stored.expiresAtMs),
     "waybill-shape": shape.join(","),

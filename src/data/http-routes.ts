@@ -43,7 +43,8 @@ export interface TensorAppOptions {
  * | `POST /v1/tensors/:reference/share` | a second lease, likewise; with `"once": true` for one request |
  * | `PUT /v1/tensors?dtype=FP32&shape=1,3` | a new tensor |
  *
- * The reference is Base64url, and so is the capability, which is the bearer token; of `PUT` that is `acceptUploads.token`.
+ * The reference is Base64url, and so is the capability, which is the bearer token; of `PUT` that is `acceptUploads.token`. In place of
+ * both the path may hold the waybill's string, for what sends no headers.
  * Descriptors are answered as JSON, or as the URL-safe string where `Accept` says `text/plain`; errors as `{code, message}`.
  *
  * @throws {ConnectError} `invalid_argument` for an upload token of fewer than 16 characters

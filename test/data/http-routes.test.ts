@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { TensorStore } from "../../src/data/mod.ts";
 import { createTensorApp, type TensorAppOptions } from "../../src/data/server.ts";
 import { DTYPES, Tensor } from "../../src/tensor/mod.ts";
-import { type Waybill, waybillFromJson, waybillFromString } from "../../src/waybill/mod.ts";
+import { type Waybill, waybillFromJson, waybillFromString, waybillToString } from "../../src/waybill/mod.ts";
 import { bytesTensor, Cleanup, pattern } from "./support.ts";
 
 const token = "a-token-of-some-length";
@@ -40,6 +40,21 @@ describe("GET /v1/tensors/:reference", () => {
     });
     const head = await app.request(urlOf(waybill), { method: "HEAD", headers: bearer(waybill) });
     expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([200, "12", ""]);
+  });
+
+  test("takes the waybill's string for reference and capability, and nothing that is not whole", async () => {
+    const { store, app } = routes();
+    const waybill = await store.put(bytesTensor(10));
+    const text = waybillToString(waybill);
+    const answer = await app.request(`/v1/tensors/${text}`, { headers: { range: "bytes=2-3" } });
+    expect([answer.status, answer.headers.get("referrer-policy")]).toEqual([206, "no-referrer"]);
+    expect(new Uint8Array(await answer.arrayBuffer())).toEqual(pattern(10).subarray(2, 4));
+    const other = new TensorStore({ node: "node-h" });
+    for (const bad of [text.slice(0, -1), `${text}A`, "wb1.", waybillToString(await other.put(bytesTensor(10)))]) {
+      const refused = await app.request(`/v1/tensors/${bad}`);
+      expect([refused.status, await refused.json()]).toMatchObject([403, { code: "permission_denied" }]);
+    }
+    await other.close();
   });
 
   test("gives the range that is asked for", async () => {
