@@ -4,7 +4,8 @@
 // - open from its making on; messages wait in it until the peer is reached. It is established with the first sign of the peer;
 // - dead once UCX or a deadline says so: its fetches have failed, nothing more is sent. Its forced close is asked for outside of
 //   UCX's callbacks;
-// - closing until UCX has let go of it and of every request in it;
+// - closing until UCX has let go of it and of every request in it. One that lingers may never come to its end: the close of a lane
+//   over shared memory waits for room in the inbox of the other process, which is full for ever when that was killed;
 // - gone.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "ucx/commands.h"
 #include "ucx/leases.h"
 #include "ucx/memory.h"
+#include "ucx/process.h"
 #include "ucx/ranges.h"
 
 namespace waybill::ucx {
@@ -66,7 +68,12 @@ struct Connection {
   bool established = false;
   bool dead = false;
   bool close_asked = false;
+  uint64_t close_asked_ns = 0;
+  bool lingers = false;
+  // When it was last looked at whether a lingering one's process has ended.
+  uint64_t looked_ns = 0;
   bool closed = false;
+  ProcessWatch process;
   ucs_status_t reason = UCS_OK;
   // Requests, transfers and fetches that point here.
   uint32_t holders = 0;

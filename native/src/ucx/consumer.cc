@@ -96,7 +96,7 @@ void Consumer::SendEntries(Connection* connection) {
   Request* request = requests_.Get();
   request->consumer = this;
   request->connection = connection;
-  request->header = FetchHeader{kFetchMagic, connection->entry_count, 0, plane_.place};
+  request->header = FetchHeader{kFetchMagic, connection->entry_count, 0, plane_.place, plane_.process};
   request->body = std::exchange(connection->entries, {});
   connection->entry_count = 0;
   connection->holders++;

@@ -10,6 +10,9 @@ namespace {
 
 // Connections that peers may have to us: a stranger can make them.
 constexpr size_t kMaxAccepted = 4096;
+// A forced close takes milliseconds.
+constexpr uint64_t kLingerNs = 500'000'000;
+constexpr uint64_t kLookNs = 100'000'000;
 
 }  // namespace
 
@@ -110,8 +113,9 @@ void Endpoints::Fail(Connection* connection, ucs_status_t reason) {
   events_->Died(connection);
 }
 
-void Endpoints::Close(Connection* connection, bool force) {
+void Endpoints::Close(Connection* connection, bool force, uint64_t now_ns) {
   connection->close_asked = true;
+  connection->close_asked_ns = now_ns;
   ucp_request_param_t params{};
   params.op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FIELD_FLAGS;
   params.flags = force ? UCP_EP_CLOSE_FLAG_FORCE : 0;
@@ -138,19 +142,31 @@ bool Endpoints::Work(uint64_t now_ns) {
   for (size_t i = 0; i < connections_.size();) {
     Connection* connection = connections_[i].get();
     if (connection->dead && !connection->close_asked) {
-      Close(connection, true);
+      Close(connection, true, now_ns);
       worked = true;
     }
     if (connection->closed && connection->holders == 0) {
+      if (connection->lingers) lingering_--;
       std::swap(connections_[i], connections_.back());
       connections_.pop_back();
       dead_--;
       worked = true;
     } else {
+      if (connection->close_asked) Linger(connection, now_ns);
       i++;
     }
   }
   return worked;
+}
+
+void Endpoints::Linger(Connection* connection, uint64_t now_ns) {
+  if (now_ns < std::max(connection->close_asked_ns + kLingerNs, connection->looked_ns + kLookNs)) return;
+  connection->looked_ns = now_ns;
+  if (!connection->lingers) {
+    connection->lingers = true;
+    lingering_++;
+  }
+  if (connection->process.Ended()) events_->Orphaned(connection);
 }
 
 void Endpoints::StopListening() {
@@ -164,7 +180,7 @@ void Endpoints::StopListening() {
 void Endpoints::Flush() {
   for (const auto& connection : connections_) {
     Fail(connection.get(), UCS_ERR_CANCELED);
-    if (!connection->close_asked) Close(connection.get(), false);
+    if (!connection->close_asked) Close(connection.get(), false, connection->made_ns);
   }
 }
 

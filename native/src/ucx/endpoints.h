@@ -16,6 +16,8 @@ class Endpoints {
     virtual ~Events() = default;
     // The connection has just died; nothing of UCX may be called.
     virtual void Died(Connection* connection) = 0;
+    // UCX does not come to the end of a dead connection, and the process behind it has ended: nobody reads what was being sent.
+    virtual void Orphaned(Connection* connection) = 0;
   };
 
   Endpoints(const Api& api, ucp_worker_h worker, Events* events) : api_(api), worker_(worker), events_(events) {}
@@ -35,6 +37,8 @@ class Endpoints {
   // Accepts, closes and deletes what is due, outside of UCX's callbacks. Whether there was something.
   bool Work(uint64_t now_ns);
   bool any() const { return !connections_.empty(); }
+  // Whether UCX has something to do that may never be done.
+  bool any_lingering() const { return lingering_ > 0; }
   template <typename Fn>
   void ForEach(Fn fn) {
     // Fn may make one dead, which deletes none.
@@ -51,10 +55,10 @@ class Endpoints {
   static void OnError(void* arg, ucp_ep_h endpoint, ucs_status_t status);
   static void OnClosed(void* request, ucs_status_t status, void* arg);
 
-
   Connection* Make(ucp_ep_params_t* params, int64_t peer, uint64_t now_ns, ucs_status_t* status);
   void Accept(ucp_conn_request_h request, uint64_t now_ns);
-  void Close(Connection* connection, bool force);
+  void Close(Connection* connection, bool force, uint64_t now_ns);
+  void Linger(Connection* connection, uint64_t now_ns);
 
   const Api& api_;
   ucp_worker_h worker_;
@@ -66,6 +70,7 @@ class Endpoints {
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<ucp_conn_request_h> waiting_;
   size_t dead_ = 0;
+  size_t lingering_ = 0;
   size_t accepted_ = 0;
 };
 

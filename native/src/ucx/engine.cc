@@ -78,17 +78,20 @@ void Engine::Loop() {
 void Engine::Sleep(uint64_t now_ns) {
   if (leases_.any_used()) TellUsed();
   if (!commands_.AnnounceSleep()) return;
-  if (api_.ucp_worker_arm(worker_) != UCS_OK) return commands_.Awake();
+  const bool armed = api_.ucp_worker_arm(worker_) == UCS_OK;
+  // With something to do that may never be done UCX is always busy, and its descriptor always ready.
+  const bool deaf = !armed && endpoints_->any_lingering() && api_.ucp_worker_progress(worker_) == 0;
+  if (!armed && !deaf) return commands_.Awake();
   int timeout_ms = -1;
   if (endpoints_->any()) {
     const uint64_t due_ns = consumer_->CheckDeadlines(now_ns);
-    const uint64_t longest_ms = plane_->wake_ups_lost ? kMaxSleepDeafMs : kMaxSleepMs;
+    const uint64_t longest_ms = plane_->wake_ups_lost || deaf ? kMaxSleepDeafMs : kMaxSleepMs;
     timeout_ms = due_ns <= now_ns
                      ? 0
                      : static_cast<int>(std::min<uint64_t>((due_ns - now_ns + 999'999) / 1'000'000, longest_ms));
   }
-  pollfd fds[2] = {{worker_fd_, POLLIN, 0}, {commands_.fd(), POLLIN, 0}};
-  poll(fds, 2, timeout_ms);
+  pollfd fds[2] = {{commands_.fd(), POLLIN, 0}, {worker_fd_, POLLIN, 0}};
+  poll(fds, deaf ? 1 : 2, timeout_ms);
   commands_.Awake();
 }
 

@@ -60,6 +60,7 @@ class Engine : private Endpoints::Events {
   void TellUsed();
   std::string DescribeAll();
   void Died(Connection* connection) override;
+  void Orphaned(Connection* connection) override { owner_->Abandon(connection); }
   Connection* ConnectionOf(const ucp_am_recv_param_t* param);
 
   static ucs_status_t OnFetch(void* arg, const void* header, size_t header_bytes, void* data, size_t bytes,

@@ -5,6 +5,7 @@
 
 #include "ucx/engine.h"
 #include "ucx/place.h"
+#include "ucx/process.h"
 
 namespace waybill::ucx {
 
@@ -77,7 +78,7 @@ ucs_status_t Engine::Open(uint16_t* port, std::string* failed) {
   memories_ = std::make_unique<Memories>(api_, context_, options_.use_device);
   endpoints_ = std::make_unique<Endpoints>(api_, worker_, static_cast<Endpoints::Events*>(this));
   plane_ = std::make_unique<Plane>(
-      Plane{api_, options_.limits, leases_, *memories_, *endpoints_, completions_, ThisPlace()});
+      Plane{api_, options_.limits, leases_, *memories_, *endpoints_, completions_, ThisPlace(), ThisProcess()});
   owner_ = std::make_unique<Owner>(plane_.get());
   consumer_ = std::make_unique<Consumer>(plane_.get(), worker_);
   if ((status = SetHandler(kFetchMessage, &Engine::OnFetch)) != UCS_OK) return status;

@@ -10,6 +10,7 @@ namespace waybill::ucx {
 void Owner::OnFetch(Connection* connection, const void* header, size_t header_bytes, const void* body, size_t body_bytes) {
   FetchReader reader(header, header_bytes, body, body_bytes);
   if (reader.ok() && LosesWakeUps(plane_.place, reader.place())) plane_.wake_ups_lost = true;
+  if (reader.ok() && SameHost(plane_.place, reader.place())) connection->process.Watch(reader.process(), plane_.process);
   FetchEntry entry{};
   while (!connection->dead && reader.Next(&entry)) Reply(connection, entry);
   // No answer to what cannot be read: there is nothing to tell a stranger.
@@ -29,7 +30,7 @@ void Owner::Reply(Connection* connection, const FetchEntry& entry) {
   const bool there = memory != nullptr && memory->Holds(lease->offset, lease->bytes);
   const bool inside = head.length <= lease->bytes && head.offset <= lease->bytes - head.length;
   if (!there || !inside) {
-    Unpin(lease, nullptr);
+    Unpin(lease);
     const Answer answer = there ? Answer::kOutOfRange : Answer::kDenied;
     return Post(NewSend(connection, head.token, answer), nullptr, 0, nullptr, false);
   }
@@ -135,8 +136,9 @@ void Owner::Sent(Send* send, ucs_status_t status) {
     connection->pieces_sending--;
     transfer->sending--;
     if (transfer->ended && transfer->sending == 0) End(transfer);
-  } else if (send->lease != nullptr) {
-    Unpin(send->lease, send->memory);
+  } else {
+    Unpin(send->lease);
+    Unpin(send->memory);
   }
   sends_.Put(send);
   Pump(connection);
@@ -162,15 +164,28 @@ void Owner::Died(Connection* connection) {
   }
 }
 
+void Owner::Abandon(Connection* connection) {
+  transfers_.ForEach([&](Transfer* transfer) {
+    if (transfer->connection == connection) Unpin(std::exchange(transfer->lease, nullptr));
+  });
+  sends_.ForEach([&](Send* send) {
+    if (send->connection == connection) Unpin(std::exchange(send->lease, nullptr));
+  });
+}
+
 void Owner::End(Transfer* transfer) {
   transfer->connection->holders--;
-  Unpin(transfer->lease, transfer->memory);
+  Unpin(transfer->lease);
+  Unpin(transfer->memory);
   transfers_.Put(transfer);
 }
 
-void Owner::Unpin(Lease* lease, Memory* memory) {
+void Owner::Unpin(Lease* lease) {
   double freed = 0;
-  if (plane_.leases.Unpin(lease, &freed)) plane_.completions.Push(Event::kFreed, freed);
+  if (lease != nullptr && plane_.leases.Unpin(lease, &freed)) plane_.completions.Push(Event::kFreed, freed);
+}
+
+void Owner::Unpin(Memory* memory) {
   if (memory == nullptr) return;
   const double id = memory->init.memory;
   if (plane_.memories.Unpin(memory)) plane_.completions.Push(Event::kMemoryRemoved, id);

@@ -16,8 +16,9 @@ class Owner {
   void OnCancel(Connection* connection, const void* header, size_t header_bytes);
   // Drops what waits to be sent on a dead connection.
   void Died(Connection* connection);
-  // Whether a connection has pieces under way.
-  static bool Sending(const Connection* connection) { return connection->pieces_sending > 0; }
+  // Lets go of the leases that are being sent on a dead connection: the process that read them has ended. Their memory stays
+  // registered, since UCX holds on to the sends.
+  void Abandon(Connection* connection);
 
  private:
   // One message that is being sent; its header has to live until it is.
@@ -39,7 +40,8 @@ class Owner {
   void Pump(Connection* connection);
   void SendPiece(Connection* connection, Transfer* transfer);
   void End(Transfer* transfer);
-  void Unpin(Lease* lease, Memory* memory);
+  void Unpin(Lease* lease);
+  void Unpin(Memory* memory);
 
   Plane& plane_;
   Pool<Send> sends_;

@@ -32,7 +32,9 @@ struct Plane {
   Memories& memories;
   Endpoints& endpoints;
   Completions& completions;
+  // Of this process.
   uint64_t place;
+  uint64_t process;
   // Whether a peer was seen whose wake-ups do not reach this process.
   bool wake_ups_lost = false;
 };

@@ -22,6 +22,11 @@ class Pool {
     *object = T();
     free_.push_back(object);
   }
+  // All there are, used or not.
+  template <typename Fn>
+  void ForEach(Fn fn) {
+    for (const auto& object : all_) fn(object.get());
+  }
   size_t used() const { return all_.size() - free_.size(); }
 
  private:

@@ -29,8 +29,9 @@ struct FetchHeader {
   uint32_t magic;
   uint16_t count;
   uint16_t reserved;
-  // Where the sender is: see place.h.
+  // Where the sender is, and which process: see place.h and process.h.
   uint64_t place;
+  uint64_t process;
 };
 
 struct FetchEntryHead {
@@ -65,7 +66,7 @@ struct CancelHeader {
 
 #pragma pack(pop)
 
-constexpr uint32_t kFetchMagic = 0x31464257;
+constexpr uint32_t kFetchMagic = 0x32464257;
 constexpr uint32_t kDataMagic = 0x31444257;
 constexpr uint32_t kCancelMagic = 0x31434257;
 
@@ -82,6 +83,7 @@ class FetchReader {
   // Whether the message was whole so far.
   bool ok() const { return ok_; }
   uint64_t place() const { return header_.place; }
+  uint64_t process() const { return header_.process; }
   // The next entry; false at the end, or where the message is not what it says.
   bool Next(FetchEntry* entry);
 

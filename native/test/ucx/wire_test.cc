@@ -12,7 +12,7 @@ TEST("100,000 mutated FETCH messages are read to their end and not beyond") {
   for (int i = 0; i < test::Times(100'000, 5'000); i++) {
     // True messages of up to five entries, then changed, cut or lengthened.
     const auto count = static_cast<uint16_t>(random() % 6);
-    const FetchHeader header{kFetchMagic, count, 0, 0};
+    const FetchHeader header{kFetchMagic, count, 0, 0, 0};
     std::vector<uint8_t> head(reinterpret_cast<const uint8_t*>(&header), reinterpret_cast<const uint8_t*>(&header + 1));
     std::vector<uint8_t> body;
     for (int entry = 0; entry < count; entry++) {

@@ -5,7 +5,6 @@ import { createServer } from "node:net";
 import { once } from "node:events";
 import process from "node:process";
 import { startProgram } from "../../support/program.ts";
-import { skipped } from "../../support/skip.ts";
 import { noUcx, unlessNoUcx } from "./support/skip.ts";
 import { same, TRANSPORTS, UcxNode } from "./support/node.ts";
 import { startOwner } from "./support/peer.ts";
@@ -58,9 +57,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       await next.program.kill();
     }, 60_000);
 
-    // Over shared memory UCX 1.22 sometimes never ends what it was sending to a process that was killed: docs/ucx.md says so.
-    const frees = name === "tcp" ? unlessNoUcx : (title: string) => skipped(title, "UCX 1.22 does not always end such sends");
-    frees("an owner serves others, and frees what a consumer that was killed was reading", async () => {
+    unlessNoUcx("an owner serves others, and frees what a consumer that was killed was reading", async () => {
       const { program, peer, json } = await startOwner(transports, LARGE);
       const other = startProgram("test/sidecar/ucx/support/consumer.ts", [transports.join(","), json]);
       await other.waitFor(/FETCHING/);
