@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "ucx/engine.h"
+#include "ucx/interfaces.h"
 #include "ucx/place.h"
 #include "ucx/process.h"
 
@@ -16,6 +17,7 @@ constexpr unsigned kApiMajor = 1;
 constexpr unsigned kApiMinor = 13;
 
 constexpr uint64_t kFlushNs = 300'000'000;
+constexpr uint64_t kInterfacesNs = 2'000'000'000;
 
 // What each is for stands in docs/ucx.md.
 constexpr const char* const kSettings[][2] = {
@@ -62,6 +64,7 @@ ucs_status_t Engine::Open(uint16_t* port, std::string* failed) {
   params.field_mask = UCP_PARAM_FIELD_FEATURES;
   params.features = UCP_FEATURE_AM | UCP_FEATURE_WAKEUP;
   *failed = "making a context";
+  WaitForInterfaces(kInterfacesNs, stopping_);
   status = api_.ucp_init_version(kApiMajor, kApiMinor, &params, config, &context_);
   api_.ucp_config_release(config);
   if (status != UCS_OK) return status;

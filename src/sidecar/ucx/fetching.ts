@@ -84,8 +84,4 @@ export interface Slot {
   readonly index: number;
   readonly from: FetchedFrom;
   readonly signal: AbortSignal | undefined;
-  /** What to ask for again where UCX could not connect; `undefined` the second time. */
-  readonly again:
-    | { readonly request: UcxRequest; readonly peer: number; readonly timeoutMs: number; readonly tokens: number[] }
-    | undefined;
 }

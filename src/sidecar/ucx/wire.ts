@@ -18,8 +18,6 @@ const RECORDS = 1024;
 const FETCHES_AT_ONCE = 64;
 const DEFAULT_TIMEOUT_MS = 30_000;
 const OPENING = 0;
-/** `UCS_ERR_UNREACHABLE`. */
-const UNREACHABLE = -6;
 
 /**
  * This process's end of UCX: others fetch what it publishes, and it fetches from others, from registered memory to registered
@@ -272,7 +270,6 @@ export class UcxWire implements AsyncDisposable {
     timeoutMs: number,
     signal: AbortSignal | undefined,
     tokens: number[],
-    retried = false,
   ): void {
     const { waybill, address, destination, offset = 0, length } = request;
     const { dtype, shape, byteSize, reference, capability } = waybill;
@@ -283,13 +280,7 @@ export class UcxWire implements AsyncDisposable {
     };
     if (signal?.aborted) return fail(abortError(signal));
     if (this.#closing !== undefined) return fail(fetchError(OUTCOME.canceled, from, ""));
-    const token = this.#slots.take({
-      fetching,
-      index,
-      from,
-      signal,
-      again: retried ? undefined : { request, peer, timeoutMs, tokens },
-    });
+    const token = this.#slots.take({ fetching, index, from, signal });
     if (token === undefined) return fail(fetchError(OUTCOME.busy, from, ""));
     tokens.push(token);
     if (this.#fetches.count === 0) queueMicrotask(() => this.#flush());
@@ -366,13 +357,6 @@ export class UcxWire implements AsyncDisposable {
   #settled(token: number, outcome: number, detail: number, reusable: boolean): void {
     const slot = this.#slots.get(token);
     if (slot === undefined) return;
-    const { again } = slot;
-    // UCX 1.22 says so of peers that it reaches a moment later, in one of twenty first connections between network namespaces.
-    if (outcome === OUTCOME.unavailable && detail === UNREACHABLE && reusable && again !== undefined) {
-      this.#slots.release(token);
-      this.#start(slot.fetching, slot.index, again.request, again.peer, again.timeoutMs, slot.signal, again.tokens, true);
-      return;
-    }
     slot.fetching.settled(slot.index, outcome === OUTCOME.done ? undefined : this.#error(outcome, detail, slot));
     if (reusable) this.#released(token);
   }
