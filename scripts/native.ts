@@ -1,7 +1,7 @@
 /**
  * Builds the native addon, where a compiler is; with `test`, builds and runs its own tests, under sanitizers.
  *
- *     npm run native -- [--force] [--quiet] [test [PART OF A CASE'S NAME]…]
+ *     npm run native -- [--force] [test [PART OF A CASE'S NAME]…]
  *
  * @module
  */
@@ -11,13 +11,12 @@ import { runNativeTests, whyNoNativeTests } from "./lib/native-tests.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { force: { type: "boolean" }, quiet: { type: "boolean" } },
+  options: { force: { type: "boolean" } },
 });
 
 async function build(): Promise<number> {
   const start = performance.now();
   const fault = await ensureNative((line) => console.log(line), values.force);
-  if (fault === undefined && values.quiet === true) return 0;
   if (fault === undefined) console.log(`${builtAddon} is current (${((performance.now() - start) / 1000).toFixed(1)} s)`);
   else console.error(fault);
   return fault === undefined ? 0 : 1;

@@ -8,7 +8,7 @@
  * @module
  */
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,6 +67,20 @@ function install(reason) {
   fail(`Cannot install dependencies: npm ci ended with ${done.signal ?? `exit code ${done.status}`}`);
 }
 
+/** Whether the command starts sidecars, for which there is more to set up. */
+function startsSidecars([file, command, ...rest]) {
+  if (command === "--help" || rest.includes("--help")) return false;
+  if (file === "scripts/start.ts") return [command, ...rest].some((flag) => /^--sidecars(=|$)/.test(flag ?? ""));
+  if (file !== "src/cli/main.ts") return false;
+  return command === "sidecar" ||
+    command === "up" && rest.some((path) => existsSync(path) && statSync(path).isFile() && namesSidecars(path));
+}
+
+/** Whether a deployment's file has sidecars of its own; what it imports is not looked at. */
+function namesSidecars(path) {
+  return /^\s*["']?sidecars["']?\s*:/m.test(readFileSync(path, "utf8"));
+}
+
 /** Becomes the command where Node can (22.15 and newer), else runs it as a child and passes signals and its end on. */
 function become(file, args, env) {
   if (typeof process.execve === "function") {
@@ -98,9 +112,8 @@ if (command === undefined || args.length === 0) {
 }
 const reason = missing();
 if (reason !== undefined) install(reason);
-// Without it a sidecar does what it can; why it could not be built is told here.
-if (args[0] === "src/cli/main.ts" && args[1] === "sidecar") {
-  spawnSync(commands.node[0], [join(root, "scripts/native.ts"), "--quiet"], {
+if (startsSidecars(args)) {
+  spawnSync(commands.node[0], [join(root, "scripts/set-up-sidecars.ts")], {
     cwd: root,
     stdio: ["ignore", process.stderr.fd, process.stderr.fd],
   });
