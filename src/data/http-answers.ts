@@ -61,27 +61,15 @@ export interface Wanted {
  */
 export async function getTensor(store: TensorStore, proof: TensorProof, wants: Wanted): Promise<Response> {
   const stored = await store.get(proof);
-  const etag = `"${base64Encode(proof.reference, "url")}"`;
+  const etag = etagOf(proof);
   if (wants.ifMatch !== undefined && !matches(wants.ifMatch, etag)) return preconditionFailed(etag);
   if (wants.ifNoneMatch !== undefined && matches(wants.ifNoneMatch, etag)) {
     return new Response(null, { status: 304, headers: { etag, "cache-control": "no-store" } });
   }
   // A part of something else is no use to who has the rest of this.
   const range = wants.ifRange === undefined || wants.ifRange.trim() === etag ? wants.range : undefined;
-  const { dtype, shape, byteLength: size } = stored;
-  const headers: Record<string, string> = {
-    "accept-ranges": "bytes",
-    "cache-control": "no-store",
-    "content-length": String(size),
-    "content-type": "application/octet-stream",
-    "etag": etag,
-    // The URL may hold the proof.
-    "referrer-policy": "no-referrer",
-    "waybill-dtype": dtype,
-    "waybill-expires-at-ms": String(stored.expiresAtMs),
-    "waybill-shape": shape.join(","),
-    "x-content-type-options": "nosniff",
-  };
+  const { byteLength: size } = stored;
+  const headers = headersOf(stored, etag);
   const wanted = parseRange(range, size);
   if (wanted === "all") return new Response(wants.bodyless ? null : bodyOf(store, stored, 0, size), { headers });
   if (wanted === "unsatisfiable") return unsatisfiable(range, size);
@@ -89,6 +77,45 @@ export async function getTensor(store: TensorStore, proof: TensorProof, wants: W
   headers["content-length"] = String(length);
   headers["content-range"] = `bytes ${offset}-${offset + length - 1}/${size}`;
   return new Response(bodyOf(store, stored, offset, length), { status: 206, headers });
+}
+
+/**
+ * What `getTensor` answers to who wants all of a tensor and makes no conditions, without a `Response`, which costs as much as all else.
+ *
+ * @returns `undefined` for one that is too large to hand over whole
+ * @throws {ConnectError} `permission_denied`
+ */
+export async function getWhole(
+  store: TensorStore,
+  proof: TensorProof,
+): Promise<{ readonly headers: Record<string, string>; readonly bytes: Uint8Array } | undefined> {
+  const stored = await store.get(proof);
+  const { byteLength } = stored;
+  if (byteLength > WHOLE_BYTES) return undefined;
+  const bytes = stored.slice(0, byteLength);
+  if (bytes === undefined) throw capabilityDenied();
+  store.served("http", byteLength);
+  return { headers: headersOf(stored, etagOf(proof)), bytes };
+}
+
+function etagOf({ reference }: TensorProof): string {
+  return `"${base64Encode(reference, "url")}"`;
+}
+
+function headersOf({ dtype, shape, byteLength, expiresAtMs }: StoredTensor, etag: string): Record<string, string> {
+  return {
+    "accept-ranges": "bytes",
+    "cache-control": "no-store",
+    "content-length": String(byteLength),
+    "content-type": "application/octet-stream",
+    "etag": etag,
+    // The URL may hold the proof.
+    "referrer-policy": "no-referrer",
+    "waybill-dtype": dtype,
+    "waybill-expires-at-ms": String(expiresAtMs),
+    "waybill-shape": shape.join(","),
+    "x-content-type-options": "nosniff",
+  };
 }
 
 /** Whether a list of entity tags, weak ones too, has this one. */

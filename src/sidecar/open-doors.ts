@@ -15,6 +15,7 @@ import { batchRoute } from "./http/batch-route.ts";
 import { Door } from "./http/door.ts";
 import { nodeListener } from "./http/node-listener.ts";
 import { pageAccess } from "./http/page-access.ts";
+import { tensorRoute } from "./http/tensor-route.ts";
 import { operatorRoutes } from "./operators/operator-routes.ts";
 import { relayedNodes } from "./operators/relayed-nodes.ts";
 import type { ResolvedSidecarOptions } from "./options.ts";
@@ -55,6 +56,7 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
   const { options, secret, access, store, health, client, services, sessions } = parts;
   const { host, port, socketPath, limits, allowedOrigins, logger, node } = options;
   const allows = (token: string) => access.standingWith(token) !== "anyone";
+  const app = createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger });
   const { listener, bounds } = nodeListener({
     routes(router) {
       router.service(Health, health.service);
@@ -66,8 +68,8 @@ export async function openDoors(parts: OpenDoorsOptions): Promise<OpenDoors> {
       router.service(NodeService, relayedNodes(services.node, { node, nodes, admit: admit("Cannot reach another node") }));
       operatorRoutes(router, { client, node, relays: true, admit: admit("Cannot call an operator") });
     },
-    first: [pageAccess(allowedOrigins), batchRoute(sessions.batch, limits.maxMessageBytes)],
-    app: createTensorApp(store, { acceptUploads: { allows }, allowedOrigins, logger }),
+    first: [pageAccess(allowedOrigins), batchRoute(sessions.batch, limits.maxMessageBytes), tensorRoute(store, app)],
+    app,
     access,
     limits,
   });

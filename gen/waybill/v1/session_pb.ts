@@ -715,7 +715,7 @@ export type PulledTensor = Message<"waybill.v1.PulledTensor"> & {
     case: "pinned";
   } | {
     /**
-     * The bytes themselves where the node has no segments.
+     * The bytes themselves: of a small tensor, or where the node has no segments.
      *
      * @generated from field: bytes data = 3;
      */

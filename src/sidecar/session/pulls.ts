@@ -17,6 +17,9 @@ import { errorToWire } from "./operations.ts";
 import { pinToWire } from "./pinned.ts";
 import type { Session } from "./session.ts";
 
+/** Up to this a pulled tensor goes along in the answer: a copy costs less than a lease, a pin, and the message that ends it. */
+const INLINE_BYTES = 65_536;
+
 /** Reads a tensor straight into memory of the node's; `undefined` where that is not possible, and another way is to be taken. */
 export type FetchInto = (
   waybill: Waybill,
@@ -73,29 +76,30 @@ export class Pulls {
     try {
       const waybill = waybillFromMessage(descriptor);
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-      const { pin, way } = waybill.node === store.node
-        ? { pin: await store.pin(waybill), way: "local" }
-        : await this.#fetch(waybill, via, session, bounded);
-      return { result: { case: "pinned", value: pinToWire(session, pin) }, way };
+      if (waybill.node === store.node) {
+        return { result: { case: "pinned", value: pinToWire(session, await store.pin(waybill)) }, way: "local" };
+      }
+      // Room first, so that what is on its way stays within the budget.
+      const { reservation, way } = await this.#direct(waybill, via, bounded) ?? await this.#copied(waybill, via, bounded);
+      const { bytes } = reservation.block;
+      if (bytes === undefined || bytes.length > INLINE_BYTES) {
+        return { result: { case: "pinned", value: pinToWire(session, await this.#pin(reservation, session)) }, way };
+      }
+      const data = bytes.slice();
+      reservation[Symbol.dispose]();
+      return { result: { case: "data", value: data }, way };
     } catch (error) {
       return { result: { case: "error", value: errorToWire(error) } };
     }
   }
 
-  /** Room first, so that what is on its way stays within the budget. */
-  async #fetch(
-    waybill: Waybill,
-    via: readonly WayKind[],
-    session: Session,
-    signal: AbortSignal,
-  ): Promise<{ pin: TensorPin; way: string }> {
+  /** Makes a tensor of what was fetched, which the pin alone keeps. */
+  async #pin(reservation: Reservation, session: Session): Promise<TensorPin> {
     const { store } = this.#host;
-    const { reservation, way } = await this.#direct(waybill, via, signal) ?? await this.#copied(waybill, via, signal);
     const own = await store.commit(reservation, { holder: session.name });
     try {
-      return { pin: await store.pin(own), way };
+      return await store.pin(own);
     } finally {
-      // From now on the pin alone keeps it.
       await store.release(own);
     }
   }

@@ -7,12 +7,13 @@ import type { MemoryLocation } from "../../data/memory.ts";
 import { fault } from "../../rpc/error.ts";
 import { referenceKey } from "../../waybill/lease.ts";
 import type { NodeSegment } from "../segments.ts";
+import { FreedBlocks } from "./freed-blocks.ts";
 import { Outbox } from "./outbox.ts";
 import { WorkerSegment } from "./worker-segment.ts";
 
 /** What happened that a worker is to know. */
 export type SessionEvent =
-  | { readonly kind: "freed"; readonly location: MemoryLocation }
+  | { readonly kind: "freed"; readonly locations: readonly MemoryLocation[] }
   | { readonly kind: "expired"; readonly reference: Uint8Array }
   | { readonly kind: "segment" | "removed"; readonly segment: NodeSegment };
 
@@ -30,6 +31,7 @@ export class Session {
   readonly #maxPins: number;
   readonly #emptied: (segment: NodeSegment) => void;
   readonly #outbox = new Outbox<SessionEvent>();
+  readonly #freed = new FreedBlocks((locations) => this.#outbox.push({ kind: "freed", locations }));
   readonly #segments = new Map<string, WorkerSegment>();
   readonly #holder = new PinHolder();
   readonly #pins = new Map<bigint, () => void>();
@@ -57,7 +59,7 @@ export class Session {
     this.#segments.set(
       segment.name,
       new WorkerSegment(segment, {
-        freed: (location) => this.#outbox.push({ kind: "freed", location }),
+        freed: (location, byteLength) => this.#freed.add(location, byteLength),
         expired: (reference) => this.#outbox.push({ kind: "expired", reference }),
         emptied: () => this.#emptied(segment),
       }),
@@ -114,6 +116,7 @@ export class Session {
   end(): void {
     if (this.ended) return;
     this.#outbox.close();
+    this.#freed[Symbol.dispose]();
     this.#holder[Symbol.dispose]();
     this.#pins.clear();
     for (const segment of this.#segments.values()) segment.leave();
@@ -124,7 +127,7 @@ function* messagesOf(events: readonly SessionEvent[]): Generator<Told> {
   if (events.length === 0) yield { event: { case: "heartbeat", value: {} } };
   // Segments first: what is pinned lies in them.
   for (const event of events) if (event.kind === "segment") yield { event: { case: "segment", value: toWire(event.segment) } };
-  const blocks = events.flatMap((event) => event.kind === "freed" ? [locationToWire(event.location)] : []);
+  const blocks = events.flatMap((event) => event.kind === "freed" ? event.locations.map(locationToWire) : []);
   if (blocks.length > 0) yield { event: { case: "freed", value: { blocks } } };
   for (const event of events) {
     if (event.kind === "removed") yield { event: { case: "removedSegment", value: event.segment.name } };

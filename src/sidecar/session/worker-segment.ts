@@ -43,7 +43,7 @@ export class WorkerBlock implements MemoryBlock {
 /** Who follows a worker's segment. */
 export interface WorkerSegmentHost {
   /** A block may be used again by the worker. */
-  readonly freed: (location: MemoryLocation) => void;
+  readonly freed: (location: MemoryLocation, byteLength: number) => void;
   /** A reference to a lease on one of its blocks has expired. */
   readonly expired: (reference: Uint8Array) => void;
   /** The worker is gone, and so is the last block. */
@@ -99,8 +99,8 @@ export class WorkerSegment {
   }
 
   /** A block is the worker's again. */
-  told({ location }: WorkerBlock): void {
-    if (!this.#left) this.#host.freed(location);
+  told({ location, byteLength }: WorkerBlock): void {
+    if (!this.#left) this.#host.freed(location, byteLength);
   }
 
   /** A lease on a block has expired. */

@@ -1,3 +1,4 @@
+import process from "node:process";
 import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import {
@@ -79,10 +80,13 @@ export class BatchQueue {
   #schedule(): void {
     if (this.#scheduled || this.#running >= MAX_RUNNING || this.#waiting.length === 0) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    const flush = () => {
       this.#scheduled = false;
       void this.#flush();
-    });
+    };
+    // Nobody is to wait for what may not come; while others are on their way there is time to gather.
+    if (this.#running === 0) process.nextTick(flush);
+    else setImmediate(flush);
   }
 
   async #flush(): Promise<void> {
