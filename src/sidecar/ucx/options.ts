@@ -25,7 +25,7 @@ export interface UcxWireOptions {
   transports?: readonly string[];
   /** Other settings of UCX, named without `UCX_`. What the environment sets goes first. */
   settings?: Readonly<Record<string, string>>;
-  /** Bytes of a piece of a large tensor: what a small one may have to wait for. Default 1 MiB. */
+  /** Bytes of a piece of a large tensor: what a small one may have to wait for. Default 256 KiB. */
   pieceBytes?: number;
   /** Pieces on their way at once to one peer. Default 3. */
   windowPieces?: number;
@@ -80,7 +80,7 @@ export function checkUcxOptions(options: UcxWireOptions): UcxTuning {
     port: integer("port", port, 0, 65_535),
     advertiseHost,
     settings: Object.entries(settings).map(([name, value]) => `${name}=${value}`).join("\n"),
-    pieceBytes: integer("pieceBytes", options.pieceBytes ?? 1 << 20, 65_536, 2 ** 40),
+    pieceBytes: integer("pieceBytes", options.pieceBytes ?? 256 << 10, 65_536, 2 ** 40),
     windowPieces: integer("windowPieces", options.windowPieces ?? 3, 1, 1024),
     spinMicros: integer("spinMicros", options.spinMicros ?? 50, 0, 1_000_000),
     connectTimeoutMs: integer("connectTimeoutMs", options.connectTimeoutMs ?? 3_000, 1, 3_600_000),

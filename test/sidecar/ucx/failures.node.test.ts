@@ -1,6 +1,7 @@
 // On one runtime: what fails here fails in the addon's thread, and each case starts processes.
 import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { Code } from "@connectrpc/connect";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { once } from "node:events";
 import process from "node:process";
@@ -8,6 +9,15 @@ import { startProgram } from "../../support/program.ts";
 import { noUcx, unlessNoUcx } from "./support/skip.ts";
 import { same, TRANSPORTS, UcxNode } from "./support/node.ts";
 import { startOwner } from "./support/peer.ts";
+
+/** Waits until no thread of a process runs any more: the signal alone leaves it the time of an answer. */
+async function stopped(pid: number): Promise<void> {
+  for (let running = true; running;) {
+    const tasks = await readdir(`/proc/${pid}/task`);
+    const states = await Promise.all(tasks.map((task) => readFile(`/proc/${pid}/task/${task}/stat`, "utf8")));
+    running = states.some((state) => !/\) [Tt] /.test(state));
+  }
+}
 
 const LARGE = 64 << 20;
 const ROOM = 4 * LARGE;
@@ -96,6 +106,7 @@ for (const [name, transports] of Object.entries(TRANSPORTS)) {
       const { program, peer } = await startOwner(transports, 100_000);
       expect(await consumer.fetch(peer.waybill, peer.address)).toBeUndefined();
       process.kill(program.pid, "SIGSTOP");
+      await stopped(program.pid);
       const begin = performance.now();
       const error = await consumer.fetch(peer.waybill, peer.address, 0, { timeoutMs: 200 });
       expect(error?.code).toBe(Code.DeadlineExceeded);
