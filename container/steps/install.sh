@@ -6,6 +6,9 @@ mv /opt/waybill/bin/nats-server /usr/local/bin/nats-server
 rmdir /opt/waybill/bin
 # In place of node_modules in /work, where a project brings none.
 ln -s /opt/waybill /node_modules/waybill
+# Where vendors put theirs: UCX_LIBRARY and LD_LIBRARY_PATH still come first.
+mkdir -p /opt/ucx
+ln -s /opt/waybill/ucx/libucx/lib /opt/ucx/lib
 cat > /usr/local/bin/waybill <<'END'
 #!/bin/sh
 exec node /opt/waybill/dist/src/cli/main.js "$@"
