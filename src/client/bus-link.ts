@@ -49,8 +49,12 @@ export class BusLink implements Link {
     return new BusTransport({ caller, route, interceptors, codecs: inferCodecs });
   }
 
-  async uploadNode(options: { signal?: AbortSignal; timeoutMs?: number }): Promise<string | undefined> {
-    return pickUploadNode(await this.discovery.instances({}, options))?.node;
+  async uploadNode(
+    options: { signal?: AbortSignal; timeoutMs?: number },
+    refused: readonly string[],
+  ): Promise<string | undefined> {
+    const instances = await this.discovery.instances({}, options);
+    return pickUploadNode(instances.filter(({ node }) => !refused.includes(node)))?.node;
   }
 
   end(): Promise<void> {

@@ -56,8 +56,8 @@ export interface Link {
   readonly maxMessageBytes: number;
   /** How an operator is called. Sends nothing. */
   operator(name: string, options: OperatorRouteOptions, interceptors: Interceptor[]): OperatorTransport;
-  /** The node that takes this client's tensors; `undefined` when there is none. */
-  uploadNode(options: { signal?: AbortSignal; timeoutMs?: number }): Promise<string | undefined>;
+  /** A node that takes this client's tensors and is not among those that have refused; `undefined` when there is none. */
+  uploadNode(options: { signal?: AbortSignal; timeoutMs?: number }, refused: readonly string[]): Promise<string | undefined>;
   /** Ends open calls with `canceled`, and takes no more. */
   end(): Promise<void>;
   /** Lets go of the connection. */

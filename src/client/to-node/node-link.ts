@@ -76,8 +76,8 @@ export class NodeLink implements Link {
     return this.#transport(transport, `operator "${name}"`, name, route, this.#calls);
   }
 
-  uploadNode(): Promise<string> {
-    return Promise.resolve(this.#facts.node);
+  uploadNode(_options: unknown, refused: readonly string[]): Promise<string | undefined> {
+    return Promise.resolve(refused.length === 0 ? this.#facts.node : undefined);
   }
 
   end(): Promise<void> {
