@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -15,8 +16,10 @@ const PACKAGES = [
   "geventhttpclient==2.6.1",
   "aiohttp==3.14.5",
   "python-rapidjson==1.25",
+  // Imported by its gRPC client, and not among what it says that it needs.
+  "packaging==26.0",
 ];
-const FOLDER = "tritonclient-2.73.0";
+const FOLDER = `tritonclient-${createHash("sha256").update(PACKAGES.join()).digest("hex").slice(0, 12)}`;
 
 /** A Python that has NVIDIA's clients, kept in the cache; the reason where there can be none. */
 export async function tritonClientPython(): Promise<{ readonly python: string } | { readonly missing: string }> {
