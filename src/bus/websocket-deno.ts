@@ -23,10 +23,5 @@ export async function denoSocketFactory(logger: Logger): Promise<WebSocketFactor
     return undefined;
   }
   const { WebSocket } = await import("ws");
-  if (typeof WebSocket !== "function") {
-    // Bundlers leave `ws` out of bundles for browsers, which then may run here.
-    logger.warn("Websockets are slow in a bundle made for browsers: Deno's own stall on small frames");
-    return undefined;
-  }
   return (url) => new WebSocket(url) as WebSocketLike;
 }
