@@ -6,6 +6,7 @@ import { serve } from "../../src/rpc/serve.ts";
 import { Subjects } from "../../src/rpc/subjects.ts";
 import { type DType, DTYPE_BYTES, DTYPES, Tensor } from "../../src/tensor/mod.ts";
 import type { Waybill } from "../../src/waybill/mod.ts";
+import { pause } from "../support/waiting.ts";
 
 export const namespace = "test";
 
@@ -83,6 +84,8 @@ export function badWaybills(good: Waybill, other: Waybill): Waybill[] {
   ];
 }
 
+export { pause };
+
 /** Waits until something holds. */
 export async function until(what: string, holds: () => boolean, timeoutMs = 5_000): Promise<void> {
   const end = performance.now() + timeoutMs;
@@ -90,10 +93,6 @@ export async function until(what: string, holds: () => boolean, timeoutMs = 5_00
     if (performance.now() > end) throw new Error(`Waited ${timeoutMs} ms in vain: ${what}`);
     await pause(5);
   }
-}
-
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** The error that work ends in. */
